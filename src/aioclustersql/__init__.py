@@ -1,0 +1,1 @@
+"""aioclustersql: an asyncio-native connection multiplexer for SQL clusters."""

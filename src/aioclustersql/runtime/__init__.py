@@ -1,0 +1,1 @@
+"""Does what `policy` decided: tasks, timers, sockets."""
