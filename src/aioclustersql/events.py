@@ -1,0 +1,133 @@
+"""What happened, as frozen values handed to listeners. A listener is synchronous; what it raises is logged, not raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from .node import Health, Role
+
+__all__ = [
+    "Connected",
+    "ConnectFailed",
+    "Event",
+    "HealthChanged",
+    "Listener",
+    "LoginCut",
+    "LoginFailed",
+    "LoginStarted",
+    "LoginSucceeded",
+    "NodeAdded",
+    "NodeRemoved",
+    "NodeUpdated",
+    "RoleChanged",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: when (UTC), and in which cluster."""
+
+    at: datetime
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAdded(Event):
+    """A node was registered."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUpdated(Event):
+    """A node has a new address, weight or options for its future logins."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRemoved(Event):
+    """A node was forgotten; what was pending on it completes."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged(Event):
+    """A node's breaker changed its state, and why."""
+
+    node: str
+    old: Health
+    new: Health
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged(Event):
+    """A login showed another role than the last one."""
+
+    node: str
+    old: Role
+    new: Role
+
+
+@dataclass(frozen=True, slots=True)
+class LoginStarted(Event):
+    """A login began; `reason` is first, cold, failure, hedge, failover or probe."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSucceeded(Event):
+    """A node let us in after `seconds`; `lost` when its race was over by then."""
+
+    node: str
+    seconds: float
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed(Event):
+    """A login failed after `seconds`."""
+
+    node: str
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCut(Event):
+    """A login was ended by us after `seconds`: past its grace, or its node was found down."""
+
+    node: str
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Event):
+    """A connection was handed to a caller, `seconds` after he asked, by so many `logins`."""
+
+    node: str
+    seconds: float
+    logins: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed(Event):
+    """A caller got an error instead of a connection."""
+
+    seconds: float
+    error: str
+
+
+class Listener(Protocol):
+    """What `Cluster.subscribe` takes."""
+
+    def __call__(self, event: Event, /) -> object:
+        """Take note of it; must not block."""
+        ...

@@ -1,0 +1,186 @@
+"""The race of one connect, as a pure machine: what happened goes in, which logins to start comes out.
+
+Cold, every candidate starts at once. Warm, one starts, and the next
+
+- at once when one fails,
+- after the hedge delay, paid from a budget, so that hedges stay below 5 % of the connects,
+- after the failover delay, budget or not; the second time it fires, all that are left start together.
+
+Neither delay runs out against a node that has completed any login since: it is loaded, not dead. (RFC 8305 is the ancestor:
+one attempt after another with a delay between; the delay here is the node's own.) All times are seconds on the caller's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import NamedTuple
+
+from .latency import LoginLatency
+
+__all__ = ["Delays", "HedgeBudget", "Race", "Reason", "Start", "delays"]
+
+HEDGE_MIN, HEDGE_MAX = 0.010, 0.250
+FAILOVER = 0.250
+"""So much silence is waited for at most before the next login starts, whatever the budget."""
+
+
+LOADED_MAX = 2.0
+"""Our own load lengthens a delay to this at most."""
+_TOLERANCE = 1e-6
+"""A timer may fire a clock tick early."""
+
+
+class Reason(StrEnum):
+    """Why a login was started."""
+
+    FIRST = "first"
+    COLD = "cold"
+    FAILURE = "failure"
+    HEDGE = "hedge"
+    FAILOVER = "failover"
+    PROBE = "probe"
+    """In the background, for nobody: a node that was never measured, or one whose breaker may close again."""
+
+
+class Start(NamedTuple):
+    """Start a login on this node."""
+
+    name: str
+    reason: Reason
+
+
+class Delays(NamedTuple):
+    """How long a node may be silent before its hedge, and before the failover."""
+
+    hedge: float
+    failover: float
+
+
+def delays(own: LoginLatency, others: Iterable[LoginLatency], in_flight: int, now: float) -> Delays:
+    """The delays for a login on the node whose history is `own`, with `in_flight` other logins of ours under way there.
+
+    Hedge: 2 x p95, between 10 and 250 ms; the median node's while this one has too few samples, 250 ms while all have.
+    Both grow with our own logins under way: twenty at once each take longer than any of them alone.
+    """
+    p95 = own.p95(now)
+    if p95 is None:
+        known = [other for latency in others if (other := latency.p95(now)) is not None]
+        p95 = median(known) if known else HEDGE_MAX
+    loaded = min(min(max(2.0 * p95, HEDGE_MIN), HEDGE_MAX) * (in_flight + 1), LOADED_MAX)
+    return Delays(loaded, max(FAILOVER, loaded))
+
+
+class HedgeBudget:
+    """Tokens for hedges: every connect pays in a part of one, every hedge takes one."""
+
+    __slots__ = ("tokens",)
+
+    RATE = 0.05
+    MOST = 5.0
+
+    def __init__(self) -> None:
+        self.tokens = 1.0
+
+    def deposit(self) -> None:
+        """One connect began."""
+        self.tokens = min(self.MOST, self.tokens + self.RATE)
+
+    def take(self) -> bool:
+        """Pay for one hedge; False when the budget is spent."""
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
+@dataclass(slots=True)
+class _Watch:
+    """A login under way, whose silence is timed."""
+
+    name: str
+    delays: Delays
+    hedge_refused: bool = False
+
+
+class Race:
+    """Which login starts when, for one connect. Its methods return the logins to start now.
+
+    The login watched is the one started last of those under way.
+    """
+
+    __slots__ = ("_all_at_once", "_delays_of", "_failovers", "_pending", "_reserve", "_running")
+
+    def __init__(
+        self, first: Iterable[str], reserve: Iterable[str], *, all_at_once: bool, delays_of: Callable[[str], Delays]
+    ) -> None:
+        self._pending = list(first)
+        self._reserve = list(reserve)
+        self._all_at_once = all_at_once
+        self._delays_of = delays_of
+        self._running: dict[str, _Watch] = {}
+        self._failovers = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is under way and nothing is left to start."""
+        return not (self._running or self._pending or self._reserve)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Nodes that have not been started."""
+        return (*self._pending, *self._reserve)
+
+    def begin(self) -> list[Start]:
+        """The first login; all of them when the race is cold."""
+        if not self._pending:
+            return self._start(Reason.COLD, self._reserve)
+        return self._start(Reason.COLD if self._all_at_once else Reason.FIRST, self._pending, all_of_them=self._all_at_once)
+
+    def failed(self, name: str) -> list[Start]:
+        """A login ended without a connection: the next starts at once, the reserve when nothing else is under way."""
+        self._running.pop(name, None)
+        if self._pending:
+            return self._start(Reason.FAILURE, self._pending, all_of_them=False)
+        if not self._running:
+            return self._start(Reason.FAILURE, self._reserve)
+        return []
+
+    def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
+        """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""
+        watch = self._watched()
+        if watch is None:
+            return None
+        hedge_possible = self._pending and not watch.hedge_refused
+        return quiet_since(watch.name) + (watch.delays.hedge if hedge_possible else watch.delays.failover)
+
+    def tick(self, now: float, quiet_since: Callable[[str], float], budget: HedgeBudget) -> list[Start]:
+        """Time has passed: hedge, or fail over, if the watched login has been silent for long enough."""
+        watch = self._watched()
+        if watch is None:
+            return []
+        silence = now - quiet_since(watch.name) + _TOLERANCE
+        if silence >= watch.delays.failover:
+            self._failovers += 1
+            if self._failovers == 1 and self._pending:
+                return self._start(Reason.FAILOVER, self._pending, all_of_them=False)
+            return [*self._start(Reason.FAILOVER, self._pending), *self._start(Reason.FAILOVER, self._reserve)]
+        if self._pending and not watch.hedge_refused and silence >= watch.delays.hedge:
+            if budget.take():
+                return self._start(Reason.HEDGE, self._pending, all_of_them=False)
+            watch.hedge_refused = True
+        return []
+
+    def _watched(self) -> _Watch | None:
+        if not self._running or not (self._pending or self._reserve):
+            return None
+        return self._running[next(reversed(self._running))]
+
+    def _start(self, reason: Reason, names: list[str], *, all_of_them: bool = True) -> list[Start]:
+        now = names[:] if all_of_them else names[:1]
+        del names[: len(now)]
+        for name in now:
+            self._running[name] = _Watch(name, self._delays_of(name))
+        return [Start(name, reason) for name in now]
