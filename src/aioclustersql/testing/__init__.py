@@ -22,8 +22,9 @@ pytest-asyncio (1.4 or later) a whole suite runs in virtual time by this in its 
 from __future__ import annotations
 
 from .clock import Deadlock, VirtualLoop, run_virtual
-from .fake import FakeConnection, FakeDriver, FakeError, FakeServer, Outcome, Traced
+from .fake import FakeDriver, Traced
 from .scenario import Row, scenario
+from .server import FakeConnection, FakeError, FakeServer, Outcome
 
 __all__ = [
     "Deadlock",

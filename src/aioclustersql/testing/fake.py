@@ -1,58 +1,32 @@
-"""A database driver without a database: servers that do what a test tells them, and count what was done to them.
+"""A database driver without a database: it implements the `Driver` protocol over `FakeServer`s, and keeps account.
 
-It implements the `Driver` protocol. Everything is in memory and in the loop's time; with `VirtualLoop` it is exact.
+Everything is in memory and in the loop's time; with `VirtualLoop` it is exact.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import math
 import socket
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from aioclustersql.drivers.base import Endpoint, Password
+from aioclustersql.drivers.options import check_known, convert_known
+from aioclustersql.drivers.sockets import classify_os_error
 from aioclustersql.dsn import parse_url, redact
 from aioclustersql.errors import ConfigError, NodeNotFit
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target
 
-__all__ = ["FakeConnection", "FakeDriver", "FakeError", "FakeServer", "Outcome", "Traced"]
+from .server import FakeConnection, FakeError, FakeServer, check_outcome, login_error
 
-Outcome = Literal["ok", "refused", "silent", "wrong-password", "not-ready", "overloaded", "blocked", "starting", "reset"]
-"""How a login ends.
+__all__ = ["FakeDriver", "Traced"]
 
-`ok`; `refused`: nobody listens; `silent`: no answer, ever; `wrong-password`; `not-ready`: the login succeeds and validation
-fails; `overloaded`: too many connections; `blocked`: this client host is blocked; `starting`: not yet; `reset`: cut by the peer.
-"""
-
-_ERRORS: Mapping[str, Callable[[str], Exception]] = {
-    "refused": lambda name: ConnectionRefusedError(111, f"Connect call failed ({name})"),
-    "reset": lambda name: ConnectionResetError(104, f"Connection reset by peer ({name})"),
-    "wrong-password": lambda name: FakeError(FailureKind.CONFIGURATION, f"access denied on {name}: wrong password"),
-    "overloaded": lambda name: FakeError(FailureKind.OVERLOADED, f"{name} has too many connections"),
-    "blocked": lambda name: FakeError(FailureKind.HOST_BLOCKED, f"{name} blocks this host: too many connection errors"),
-    "starting": lambda name: FakeError(FailureKind.UNREACHABLE, f"{name} is starting up"),
-}
-_WORDS: frozenset[str] = frozenset({"ok", "silent", "not-ready", *_ERRORS})
-_OPTIONS: Mapping[str, type] = {"charset": str, "flag": int, "application_name": str}
-
-
-class FakeError(Exception):
-    """What a `FakeServer` answers; `kind` is what `FakeDriver.classify` says of it."""
-
-    def __init__(self, kind: FailureKind, message: str = "") -> None:
-        super().__init__(message or kind.value)
-        self.kind = kind
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.kind, str(self)))
+_OPTIONS: Mapping[str, type] = {"application_name": str, "charset": str, "flag": int, "password": str}
 
 
 class Traced(NamedTuple):
@@ -61,189 +35,6 @@ class Traced(NamedTuple):
     time: float
     server: str
     what: Literal["login", "ok", "failed", "interrupted", "goodbye", "terminated", "lost"]
-
-
-class FakeConnection:
-    """What `FakeDriver.connect` returns, and what the application under test gets as its connection."""
-
-    def __init__(self, server: FakeServer, number: int, endpoint: Endpoint, *, ready: bool = True) -> None:
-        self.server = server
-        self.id = number
-        """Unique within the driver, in the order of logins that succeeded."""
-        self.options: Mapping[str, Any] = endpoint.arguments
-        """The arguments of the login: host, user, database and the options."""
-        self.ready = ready
-        """False: `validate` and `execute` fail, as on a Galera node outside the primary component."""
-        self.how_closed: Literal["goodbye", "terminated", "lost"] | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed by either side."""
-        return self.how_closed is not None
-
-    async def execute(self, statement: str, *args: object) -> Any:
-        """Record a statement with the server; what `FakeServer.on_execute` returns for it is the result.
-
-        Raises `FakeError` when the connection is closed or is lost meanwhile, or the server is not ready.
-        """
-        self._check(FailureKind.FOUND_CLOSED)
-        self.server.statements.append(statement)
-        await self.server._wait(self.server.query_delay, self)
-        self._check(FailureKind.SESSION_LOST)
-        return self.server.on_execute(self, statement, args) if self.server.on_execute else None
-
-    def _check(self, kind: FailureKind) -> None:
-        if self.closed:
-            raise FakeError(kind, f"{self!r}: no answer")
-        if not self.ready:
-            raise FakeError(FailureKind.NOT_READY, f"{self.server.name} is not ready to serve")
-
-    def __repr__(self) -> str:
-        return f"<FakeConnection {self.id} {self.server.name} {self.how_closed or 'open'}>"
-
-
-@dataclass(eq=False)
-class FakeServer:
-    """A server of a `FakeDriver`. Every attribute may be changed at any time; a login keeps what it began with.
-
-    Delays are seconds on the loop's clock: 0 takes one turn of the loop, `None` takes no turn at all (with eager tasks such
-    a login is over before its task is returned), `math.inf` never ends.
-    """
-
-    name: str
-    """The host in `fake://user@host/database`, or host:port."""
-    delay: float | None = 0.0
-    """What a login takes, up to its outcome."""
-    outcome: Outcome | Exception = "ok"
-    """How logins end: a word, or an exception to raise."""
-    role: Role = Role.PEER
-    """What validation answers."""
-    password: str | None = None
-    """The only right one; `None` accepts any."""
-    validate_delay: float | None = None
-    close_delay: float | None = None
-    query_delay: float | None = None
-    max_connect_errors: int | None = None
-    """After so many interrupted logins without a success between, further ones are `blocked` (MySQL: 100)."""
-    on_execute: Callable[[FakeConnection, str, tuple[object, ...]], Any] | None = None
-    """Called for every `FakeConnection.execute`; it returns the result or raises."""
-
-    def __post_init__(self) -> None:
-        self.script: deque[tuple[float | None, Outcome | Exception]] = deque()
-        """(delay, outcome) of the next logins, before `delay` and `outcome` apply again."""
-        self.statements: list[str] = []
-        self.last_password: str | None = None
-        """What the last login gave."""
-        self.frozen = False
-        self.dead = False
-        self.deaths = 0
-        self.started = self.succeeded = self.failed = self.interrupted = 0
-        """Logins: begun; ended well; ended in an error; cancelled half-way."""
-        self.goodbyes = self.terminated = self.lost = 0
-        """Connections closed with a goodbye; without; by the server's death."""
-        self.logins_under_way = self.max_logins_under_way = 0
-        self.closes_under_way = 0
-        self._connect_errors = 0
-        self._open: dict[int, weakref.ref[FakeConnection]] = {}
-        self._waiting: dict[asyncio.Future[None], FakeConnection | None] = {}
-        self._held: list[asyncio.Future[None]] = []
-        self._note: Callable[[FakeServer, Any], None] = lambda _server, _what: None
-
-    @property
-    def connections(self) -> tuple[FakeConnection, ...]:
-        """The open connections that are still referred to by somebody."""
-        return tuple(conn for ref in self._open.values() if (conn := ref()) is not None)
-
-    @property
-    def open(self) -> int:
-        """How many connections are open, those that were dropped unclosed included."""
-        return len(self._open)
-
-    def then(self, delay: float | None, outcome: Outcome | Exception) -> FakeServer:
-        """Script the next login; may be called repeatedly for the ones after it. Returns the server itself."""
-        _check_outcome(outcome)
-        self.script.append((delay, outcome))
-        return self
-
-    def freeze(self) -> None:
-        """Answer nothing until `thaw`: what is under way hangs, and so does what comes."""
-        self.frozen = True
-
-    def thaw(self) -> None:
-        """Answer again; what came due while frozen is answered now."""
-        self.frozen = False
-        _release(self._held)
-        self._held.clear()
-
-    def kill(self) -> None:
-        """Die: logins under way fail, open connections are lost, new logins are refused until `restart`."""
-        self.dead, self.frozen = True, False
-        self.deaths += 1
-        for number in list(self._open):
-            self._end(number, "lost")
-        self._held.clear()
-        _release(self._waiting)
-
-    def restart(self) -> None:
-        """Serve again, after a `kill` or instead of one; a frozen server that restarts lost its connections too."""
-        self.kill()
-        self.dead = False
-
-    async def _wait(self, delay: float | None, conn: FakeConnection | None = None) -> None:
-        """Until the answer is due, and not frozen; or the server died, or the connection was terminated."""
-        if delay is None and not self.frozen:
-            return
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[None] = loop.create_future()
-        self._waiting[answered] = conn
-        timer = loop.call_later(delay or 0, self._due, answered) if delay != math.inf else None
-        try:
-            await answered
-        finally:
-            del self._waiting[answered]
-            if timer is not None:
-                timer.cancel()
-
-    def _due(self, answered: asyncio.Future[None]) -> None:
-        if self.frozen:
-            self._held.append(answered)
-        else:
-            _release([answered])
-
-    def _end(self, number: int, how: Literal["goodbye", "terminated", "lost"]) -> None:
-        """End one connection, once."""
-        if (ref := self._open.pop(number, None)) is None:
-            return
-        self.goodbyes += how == "goodbye"
-        self.terminated += how == "terminated"
-        self.lost += how == "lost"
-        self._note(self, how)
-        if (conn := ref()) is not None:
-            conn.how_closed = how
-            _release(answered for answered, user in self._waiting.items() if user is conn)
-
-    def __repr__(self) -> str:
-        state = (
-            "dead"
-            if self.dead
-            else "frozen"
-            if self.frozen
-            else self.outcome
-            if isinstance(self.outcome, str)
-            else repr(self.outcome)
-        )
-        return f"<FakeServer {self.name} {state}, open={self.open}, logins={self.logins_under_way}, role={self.role}>"
-
-
-def _release(waiting: Iterable[asyncio.Future[None]]) -> None:
-    for answered in waiting:
-        if not answered.done():
-            answered.set_result(None)
-
-
-def _check_outcome(outcome: Outcome | Exception) -> None:
-    if not isinstance(outcome, Exception) and outcome not in _WORDS:
-        raise ValueError(f"outcome {outcome!r} is unknown; it is an exception or one of {', '.join(sorted(_WORDS))}")
 
 
 class FakeDriver:
@@ -280,8 +71,8 @@ class FakeDriver:
         """Another server, by name or made already."""
         if isinstance(server, str):
             server = FakeServer(server)
-        _check_outcome(server.outcome)
-        server._note = self._note
+        check_outcome(server.outcome)
+        server.note = self._note
         self.servers[server.name] = server
         return server
 
@@ -346,7 +137,7 @@ class FakeDriver:
         address = f"{url.host}:{url.port}" if url.port is not None else url.host
         arguments = {"host": url.host, "port": url.port, "user": url.user, "database": url.database}
         endpoint = Endpoint(address, MappingProxyType(arguments), url.password)
-        return _with_options(_with_options(endpoint, url.options), options)
+        return _with_options(_with_options(endpoint, convert_known(url.options, _OPTIONS, redact(dsn))), options)
 
     def override(self, endpoint: Endpoint, options: Mapping[str, Any]) -> Endpoint:
         """Options over those of `endpoint`; flags are OR-ed."""
@@ -370,7 +161,7 @@ class FakeDriver:
             return await self._login(server, endpoint, password)
         except asyncio.CancelledError:
             server.interrupted += 1
-            server._connect_errors += 1
+            server.connect_errors += 1
             self._note(server, "interrupted")
             raise
         except Exception:
@@ -382,38 +173,31 @@ class FakeDriver:
 
     async def _login(self, server: FakeServer, endpoint: Endpoint, password: str | None) -> FakeConnection:
         delay, outcome = server.script.popleft() if server.script else (server.delay, server.outcome)
-        _check_outcome(outcome)
+        check_outcome(outcome)
         if server.dead:
             outcome = "refused"
-        elif server.max_connect_errors is not None and server._connect_errors >= server.max_connect_errors:
+        elif server.max_connect_errors is not None and server.connect_errors >= server.max_connect_errors:
             outcome = "blocked"
         elif outcome == "ok" and server.password not in {None, password}:
             outcome = "wrong-password"
         deaths = server.deaths
         try:
-            await server._wait(math.inf if outcome == "silent" else delay)
+            await server.answer(math.inf if outcome == "silent" else delay)
         except asyncio.CancelledError:
             if not self.swallow_cancel or outcome not in {"ok", "not-ready"}:
                 raise
         if server.deaths != deaths:
             outcome = "reset"
-        if isinstance(outcome, Exception):
-            raise outcome
-        if outcome in _ERRORS:
-            raise _ERRORS[outcome](server.name)
+        if (error := login_error(outcome, server.name)) is not None:
+            raise error
         self._made += 1
-        conn = FakeConnection(server, self._made, endpoint, ready=outcome == "ok")
-        server._open[conn.id] = weakref.ref(conn)
-        server.succeeded += 1
-        server._connect_errors = 0
-        self._note(server, "ok")
-        return conn
+        return server.let_in(self._made, endpoint, ready=outcome == "ok")
 
     async def validate(self, conn: FakeConnection, target: Target) -> Role:
         """The server's role, after `validate_delay`."""
-        conn._check(FailureKind.FOUND_CLOSED)
-        await conn.server._wait(conn.server.validate_delay, conn)
-        conn._check(FailureKind.SESSION_LOST)
+        conn.check(FailureKind.FOUND_CLOSED)
+        await conn.server.answer(conn.server.validate_delay, conn)
+        conn.check(FailureKind.SESSION_LOST)
         if target is Target.STANDBY and conn.server.role is Role.PEER:
             raise NodeNotFit(f"{conn.server.name} is one of equals: there is no standby; ask for prefer-standby")
         return conn.server.role
@@ -424,14 +208,14 @@ class FakeDriver:
             return
         conn.server.closes_under_way += 1
         try:
-            await conn.server._wait(conn.server.close_delay, conn)
-            conn.server._end(conn.id, "goodbye")
+            await conn.server.answer(conn.server.close_delay, conn)
+            conn.server.end(conn.id, "goodbye")
         finally:
             conn.server.closes_under_way -= 1
 
     def terminate(self, conn: FakeConnection) -> None:
         """At once; a close that is under way returns."""
-        conn.server._end(conn.id, "terminated")
+        conn.server.end(conn.id, "terminated")
 
     def is_closed(self, conn: FakeConnection) -> bool:
         """Whether it was closed by either side."""
@@ -439,19 +223,9 @@ class FakeDriver:
 
     def classify(self, exc: BaseException) -> FailureKind:
         """`FakeError.kind`, and what an error of the socket means."""
-        match exc:
-            case FakeError():
-                return exc.kind
-            case socket.gaierror():
-                return FailureKind.CONFIGURATION
-            case TimeoutError():
-                return FailureKind.TIMEOUT
-            case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError() | EOFError():
-                return FailureKind.SESSION_LOST
-            case OSError():
-                return FailureKind.UNREACHABLE
-            case _:
-                return FailureKind.OTHER
+        if isinstance(exc, FakeError):
+            return exc.kind
+        return classify_os_error(exc) or FailureKind.OTHER
 
     def _note(self, server: FakeServer, what: Any) -> None:
         with contextlib.suppress(RuntimeError):  # terminate may be called after the loop's end
@@ -463,25 +237,9 @@ class FakeDriver:
 
 
 def _with_options(endpoint: Endpoint, options: Mapping[str, Any]) -> Endpoint:
-    arguments, password = dict(endpoint.arguments), endpoint.password
-    for key, value in options.items():
-        if key == "password":
-            password = _as_password(value)
-        elif key not in _OPTIONS:
-            nearest = difflib.get_close_matches(key, [*_OPTIONS, "password"], n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(_OPTIONS)}"
-            raise ConfigError(f"the fake driver knows no option {key!r}{hint}")
-        elif _OPTIONS[key] is int:
-            try:
-                arguments[key] = arguments.get(key, 0) | int(value)
-            except (TypeError, ValueError):
-                raise ConfigError(f"option {key!r}: {value!r} is not a whole number") from None
-        else:
-            arguments[key] = value
+    check_known(options, _OPTIONS, "the fake driver")
+    arguments = {**endpoint.arguments, **options}
+    password: Password = arguments.pop("password", endpoint.password)
+    if "flag" in options:
+        arguments["flag"] = endpoint.arguments.get("flag", 0) | options["flag"]
     return replace(endpoint, arguments=MappingProxyType(arguments), password=password)
-
-
-def _as_password(value: object) -> Password:
-    if value is None or isinstance(value, str) or callable(value):
-        return value
-    raise ConfigError("a password is a string, or a function that returns one")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aioclustersql.node import Role
 
-from .fake import FakeDriver, FakeServer, Outcome
+from .fake import FakeDriver
+from .server import FakeServer, Outcome
 
 __all__ = ["Row", "scenario"]
 
