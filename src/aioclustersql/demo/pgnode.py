@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from . import processes
 from .binaries import ServerError
+from .pgsettings import quoted
 
 if TYPE_CHECKING:
     from .postgres import PostgresCluster
@@ -30,12 +31,6 @@ _STOP_SIGNALS: dict[StopMode, signal.Signals] = {
     "fast": signal.SIGINT,
     "immediate": signal.SIGQUIT,
 }
-
-
-def quoted(value: object) -> str:
-    """A value as postgresql.conf and primary_conninfo take it."""
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
 
 
 class PostgresNode:

@@ -8,77 +8,19 @@ as their upstream and want the writable one, so they follow a promoted standby b
 from __future__ import annotations
 
 import contextlib
-import errno
-import random
 import shutil
-import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from .binaries import Account, ServerError, copy_programs, find_programs, new_folder
-from .pgnode import PostgresNode, quoted
+from .pgnode import PostgresNode
+from .pgsettings import SETTINGS, ServerTls, choose_ports, quoted
 from .processes import Guard
 
 __all__ = ["PostgresCluster", "PostgresNode", "ServerError", "ServerTls"]
-
-_PORTS = range(15400, 20000)
-"""Below 32768, where Linux takes the ports of outgoing connections from: else a client could sit on a stopped node's port."""
-
-_SETTINGS: Mapping[str, object] = {
-    "listen_addresses": "127.0.0.1",
-    "shared_buffers": "16MB",
-    "max_connections": 100,
-    "max_wal_senders": 10,
-    "wal_keep_size": "64MB",
-    "max_wal_size": "256MB",
-    "hot_standby": "on",
-    "autovacuum": "off",
-    # the data may be lost; synchronous_commit stays on, else standbys see commits late
-    "fsync": "off",
-    "full_page_writes": "off",
-    "wal_receiver_status_interval": "1s",
-    # the default of 5 s is what following a promoted standby would take
-    "wal_retrieve_retry_interval": "100ms",
-    # in the data folder and not in /dev/shm, where a killed server would leave its files
-    "dynamic_shared_memory_type": "mmap",
-    "log_line_prefix": "%m [%p] %u@%d ",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """The servers' certificate and key (PEM files); with `ca`, clients may show certificates signed by it."""
-
-    certificate: Path
-    key: Path
-    ca: Path | None = None
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                return False
-            raise
-    return True
-
-
-def _choose_ports(count: int, wanted: Sequence[int] | None) -> list[int]:
-    if wanted is None:
-        free = (port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
-        return sorted(port for port, _ in zip(free, range(count), strict=False))
-    if len(set(wanted)) != count:
-        raise ValueError(f"{count} nodes need {count} different ports, not {list(wanted)}")
-    if taken := [str(port) for port in wanted if not _is_free(port)]:
-        raise ServerError(f"port {', '.join(taken)} of 127.0.0.1 is in use: stop what listens there, or leave `ports` out")
-    return list(wanted)
 
 
 class PostgresCluster:
@@ -86,7 +28,8 @@ class PostgresCluster:
 
     `ports` one for each node, else free ones are taken. `settings` go into postgresql.conf of all nodes, `hba` lines in front
     of pg_hba.conf. `auth="scram-sha-256"` needs the superuser's `password`. `binaries` is the folder with initdb and postgres,
-    by default the preferred one of `demo.binaries.known_programs`. `unix_sockets` opens sockets in `socket_folder` also.
+    by default the first of `demo.binaries.known_programs` that serves (the wheel's have no TLS). `unix_sockets` opens sockets in
+    `socket_folder` too.
     """
 
     def __init__(
@@ -252,10 +195,10 @@ class PostgresCluster:
     def _prepare(self) -> None:
         self.account = Account.default()
         self.folder = self._new_folder()
-        self.programs = self._binaries or find_programs()
+        self.programs = self._binaries or find_programs(tls=self._tls is not None)
         if not self.account.can_use(self.programs / "postgres"):
             self.programs = copy_programs(self.programs, self._new_folder(programs=True))
-        ports = _choose_ports(self._count, self._ports)
+        ports = choose_ports(self._count, self._ports)
         self._nodes = tuple(PostgresNode(self, f"pg{number}", port) for number, port in enumerate(ports, 1))
         if self._unix_sockets:
             self.socket_folder = self.folder
@@ -278,25 +221,12 @@ class PostgresCluster:
             self.account.own(secret)
             command.append(f"--pwfile={secret}")
         self.account.run(command)
-        settings = {**_SETTINGS, "unix_socket_directories": self.socket_folder or "", **self._install_tls(), **self._settings}
+        tls = self._tls.install(self._template, self.account) if self._tls else {}
+        settings = {**SETTINGS, "unix_socket_directories": self.socket_folder or "", **tls, **self._settings}
         with (self._template / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {quoted(value)}\n" for name, value in settings.items())
         hba = self._template / "pg_hba.conf"
         hba.write_text("".join(f"{line}\n" for line in self._hba) + hba.read_text())
-
-    def _install_tls(self) -> dict[str, object]:
-        if self._tls is None:
-            return {}
-        files = {"ssl_cert_file": self._tls.certificate, "ssl_key_file": self._tls.key, "ssl_ca_file": self._tls.ca}
-        settings: dict[str, object] = {"ssl": "on"}
-        for name, source in files.items():
-            if source is not None:
-                target = self._template / f"{name}.pem"
-                target.touch(mode=0o600)
-                target.write_bytes(source.read_bytes())
-                self.account.own(target)
-                settings[name] = target.name
-        return settings
 
     def _build(self) -> None:
         """Give each node a copy of the fresh data folder, and start all."""
