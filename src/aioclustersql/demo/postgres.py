@@ -125,23 +125,25 @@ class PostgresCluster:
     def heal(self) -> None:
         """Make the cluster whole: everything thawed and running, settings as built, pg1 the primary.
 
-        Costs nothing when nothing is wrong. After a promotion the nodes are built anew (about a second), and what was
-        written is gone.
+        Costs nothing when nothing is wrong. After a promotion, or when a server does not come up again, all nodes are built
+        anew (half a second), and what was written is gone.
         """
         for node in self._nodes:
             if node.frozen:
                 node.thaw()
-        changed = [node for node in self._nodes if node.changed]
-        roles = [node.is_standby for node in self._nodes]
-        if roles != [False] + [True] * (self._count - 1) or self._promotions:
-            for node in self._nodes:
-                node.kill9()
-                shutil.rmtree(node.data, ignore_errors=True)
-            self._build()
+        if self._promotions or any(node.is_standby is (node is self._nodes[0]) for node in self._nodes):
+            self._rebuild()
             return
-        for node in changed:
-            node.stop("fast")
-            node.forget_settings()
+        try:
+            self._restart()
+        except ServerError:
+            self._rebuild()
+
+    def _restart(self) -> None:
+        for node in self._nodes:
+            if node.changed:
+                node.stop()
+                node.forget_settings()
         dead = [node for node in self._nodes if not node.running]
         for node in dead:
             node.start(wait=False)
@@ -149,6 +151,12 @@ class PostgresCluster:
             node.wait_ready()
         if dead:
             self.wait_streaming()
+
+    def _rebuild(self) -> None:
+        for node in self._nodes:
+            node.kill9()
+            shutil.rmtree(node.data, ignore_errors=True)
+        self._build()
 
     def wait_streaming(self, timeout: float = 20.0) -> None:
         """Wait until every running standby streams from the primary."""
