@@ -6,8 +6,10 @@
     def test_the_second_node_answers_while_the_first_is_silent():
         async def main():
             driver, nodes = scenario(("n1", None, "silent"), ("n2", 0.25, "ok"))
-            async with Cluster(nodes, driver=driver).connect() as conn:
+            cluster = Cluster(nodes, driver=driver)
+            async with cluster.connect() as conn:
                 assert conn.server is driver["n2"]
+            await cluster.close()
             driver.assert_nothing_open()
 
         run_virtual(main())

@@ -46,6 +46,7 @@ class FakeDriver:
         cluster = Cluster({"n1": "fake://app@n1/shop", "n2": "fake://app@n2/shop"}, driver=driver)
         driver["n1"].outcome = "refused"
         async with cluster.connect() as conn: ...        # a FakeConnection, of n2
+        await cluster.close()
         driver.assert_nothing_open()
 
     `swallow_cancel=True` reproduces a hazard of drivers on Python 3.11: a login that is cancelled half-way returns a live
