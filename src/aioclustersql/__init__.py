@@ -1,1 +1,51 @@
-"""aioclustersql: an asyncio-native connection multiplexer for SQL clusters."""
+"""aioclustersql: an asyncio-native connection multiplexer for SQL clusters.
+
+    cluster = Cluster("postgresql://app@db1,db2,db3/shop")
+    async with cluster.connect() as conn: ...
+
+What users import; nothing else lives here.
+"""
+
+from .cluster import Cluster, connect
+from .errors import (
+    AllNodesFailed,
+    ClusterError,
+    ClusterTimeout,
+    ConfigError,
+    ConnectTimeout,
+    LoginAbandoned,
+    NodeNotFit,
+    NoNodeAvailable,
+    NotOpen,
+    UnknownNode,
+    WrongLoop,
+)
+from .node import Health, Node, Role, Target
+from .stats import ClusterStats, NodeStats
+from .view import ClusterView
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AllNodesFailed",
+    "Cluster",
+    "ClusterError",
+    "ClusterStats",
+    "ClusterTimeout",
+    "ClusterView",
+    "ConfigError",
+    "ConnectTimeout",
+    "Health",
+    "LoginAbandoned",
+    "NoNodeAvailable",
+    "Node",
+    "NodeNotFit",
+    "NodeStats",
+    "NotOpen",
+    "Role",
+    "Target",
+    "UnknownNode",
+    "WrongLoop",
+    "__version__",
+    "connect",
+]

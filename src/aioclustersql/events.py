@@ -9,8 +9,8 @@ from typing import Protocol
 from .node import Health, Role
 
 __all__ = [
-    "Connected",
     "ConnectFailed",
+    "Connected",
     "Event",
     "HealthChanged",
     "Listener",

@@ -120,6 +120,10 @@ class AsyncpgDriver:
         """As `Driver.is_closed`."""
         return conn.is_closed()
 
+    def unwrap(self, conn: object) -> object:
+        """The connection behind the proxy that asyncpg's pool hands out."""
+        return getattr(conn, "_con", conn)
+
     def classify(self, exc: BaseException) -> FailureKind:
         """As `Driver.classify`. Looks along `__cause__`: asyncpg wraps the server's last word in its own 08003."""
         lost = False

@@ -78,6 +78,10 @@ class Driver(Protocol[C]):
         """Whether the client side knows that this connection is closed."""
         ...
 
+    def unwrap(self, conn: object) -> object:
+        """The native connection inside a proxy that the driver's own pool hands out; anything else as it is."""
+        ...
+
     def classify(self, exc: BaseException) -> FailureKind:
         """What an exception of this driver (or of the socket below it) means."""
         ...

@@ -43,7 +43,7 @@ class Signal(Enum):
     """What happened to a node, as far as its health is concerned."""
 
     SUCCESS = auto()
-    """A login was let in and is served."""
+    """A login was let in and is served, or was refused for a reason that is not the node's."""
     HARD_FAILURE = auto()
     SOFT_FAILURE = auto()
     LIMIT = auto()
@@ -118,9 +118,11 @@ def step(breaker: Breaker, signal: Signal, now: float, rng: Rng, cause: str | No
 
 
 def login_signal(kind: FailureKind) -> Signal | None:
-    """What a failed *login* says about the node; `None`: nothing."""
+    """What a failed *login* says about the node; `None`: nothing. A server that is full or refuses a password is up."""
     if kind in HARD:
         return Signal.HARD_FAILURE
+    if kind in (FailureKind.OVERLOADED, FailureKind.CONFIGURATION):
+        return Signal.SUCCESS
     return Signal.SOFT_FAILURE if kind in SOFT else None
 
 

@@ -78,18 +78,17 @@ class LoginLatency:
         if current is None or seconds > current:
             self._average(seconds, now)
 
-    def percentile(self, fraction: float, now: float) -> float | None:
-        """That percentile of the recent successes; `None` when there are fewer than `MIN_SAMPLES` of them."""
-        self._forget(now)
-        if len(self._window) < MIN_SAMPLES:
+    def quantile(self, fraction: float, now: float) -> float | None:
+        """That quantile of the recent successes; `None` when there are fewer than `MIN_SAMPLES` of them. Changes nothing."""
+        ordered = sorted(seconds for at, seconds in tuple(self._window) if now - at <= WINDOW_AGE)
+        if len(ordered) < MIN_SAMPLES:
             return None
-        ordered = sorted(seconds for _, seconds in self._window)
         return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
     def p95(self, now: float) -> float | None:
-        """The 95th percentile, as `percentile`; kept until the window changes."""
+        """The 95th percentile, as `quantile`; kept until the window changes."""
         if self._forget(now) or self._p95 is None:
-            self._p95 = self.percentile(0.95, now)
+            self._p95 = self.quantile(0.95, now)
         return self._p95
 
     def _average(self, seconds: float, now: float) -> None:

@@ -27,8 +27,8 @@ FAILOVER = 0.250
 """So much silence is waited for at most before the next login starts, whatever the budget."""
 
 
-LOADED_MAX = 2.0
-"""Our own load lengthens a delay to this at most."""
+DELAY_MAX = 2.0
+"""Our own load, or a node that is always slow to log in, lengthens a delay to this at most."""
 _TOLERANCE = 1e-6
 """A timer may fire a clock tick early."""
 
@@ -62,15 +62,17 @@ class Delays(NamedTuple):
 def delays(own: LoginLatency, others: Iterable[LoginLatency], in_flight: int, now: float) -> Delays:
     """The delays for a login on the node whose history is `own`, with `in_flight` other logins of ours under way there.
 
-    Hedge: 2 x p95, between 10 and 250 ms; the median node's while this one has too few samples, 250 ms while all have.
-    Both grow with our own logins under way: twenty at once each take longer than any of them alone.
+    Hedge: 2 x p95, between 10 and 250 ms; the median node's p95 while this one has too few samples, 250 ms while all have.
+    Failover: 250 ms, or 2 x p95 where logins always take longer than that. Both grow with our own logins under way: twenty at
+    once each take longer than any of them alone.
     """
     p95 = own.p95(now)
     if p95 is None:
         known = [other for latency in others if (other := latency.p95(now)) is not None]
-        p95 = median(known) if known else HEDGE_MAX
-    loaded = min(min(max(2.0 * p95, HEDGE_MIN), HEDGE_MAX) * (in_flight + 1), LOADED_MAX)
-    return Delays(loaded, max(FAILOVER, loaded))
+        p95 = median(known) if known else HEDGE_MAX / 2.0
+    ours = in_flight + 1
+    hedge = min(max(2.0 * p95, HEDGE_MIN), HEDGE_MAX) * ours
+    return Delays(min(hedge, DELAY_MAX), max(FAILOVER, min(2.0 * p95 * ours, DELAY_MAX)))
 
 
 class HedgeBudget:

@@ -222,6 +222,10 @@ class FakeDriver:
         """Whether it was closed by either side."""
         return conn.closed
 
+    def unwrap(self, conn: object) -> object:
+        """It has no pool, hence no proxies."""
+        return conn
+
     def classify(self, exc: BaseException) -> FailureKind:
         """`FakeError.kind`, and what an error of the socket means."""
         if isinstance(exc, FakeError):

@@ -1,0 +1,241 @@
+"""One login on one node, in one task, which owns the connection until it is handed over or closed.
+
+A login that lost its race is not cancelled: on MySQL and MariaDB an interrupted handshake counts against this host, and after
+`max_connect_errors` of them the server refuses it (error 1129). It gets a grace period, then says goodbye.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Generic, TypeVar
+
+from ..drivers.base import Password
+from ..errors import LoginAbandoned, NodeNotFit
+from ..node import Role, Target
+from ..policy.latency import grace
+from ..policy.racing import Reason
+from ..policy.ranking import Fit, fit
+from .disposal import Disposal
+from .member import Member
+from .registry import Registry
+
+__all__ = ["Attempt", "LoginRequest", "Opened"]
+
+C = TypeVar("C")
+
+GOODBYE = 1.0
+"""Seconds that a connection nobody wants may take to say goodbye."""
+_PAST_GRACE = "no answer within its grace"
+_NODES_TURN = ("logging in", "being validated")
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequest(Generic[C]):
+    """What one connect wants of its logins. `options` go over the node's own."""
+
+    target: Target
+    options: Mapping[str, Any]
+    init: Callable[[C], Awaitable[object]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[C]):
+    """A connection that is served and set up. Whoever holds this owns it."""
+
+    member: Member[C]
+    conn: C
+    fit: Fit
+
+
+async def _resolve(password: Password) -> str | None:
+    if not callable(password):
+        return password
+    value = password()
+    return await value if isawaitable(value) else value
+
+
+class Attempt(Generic[C]):
+    """A login under way. Its `task` ends with an `Opened`, with the error, or with None when it had lost."""
+
+    def __init__(
+        self,
+        registry: Registry[C],
+        disposal: Disposal[C],
+        member: Member[C],
+        request: LoginRequest[C],
+        reason: Reason,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._registry = registry
+        self._disposal = disposal
+        self._request = request
+        self._endpoint = member.endpoint
+        self._cut: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.member = member
+        self.started = self._loop.time()
+        self.lost = self._probe = reason is Reason.PROBE
+        self.phase = "waiting for its password"
+        self._speaking_since: float | None = None
+        registry.login_started(self, reason)
+        if self.lost:
+            self._arm_grace()
+        else:
+            registry.chosen(member)
+        self.task: asyncio.Task[Opened[C] | None] = self._loop.create_task(
+            self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}"
+        )
+
+    def __repr__(self) -> str:
+        lost = ", lost" if self.lost else ""
+        return f"<Attempt on {self.member.name}: {self.phase}{lost}>"
+
+    @property
+    def quiet_since(self) -> float:
+        """Since when the node owes an answer; the password's callable is not the node."""
+        if self._speaking_since is None:
+            return self._loop.time()
+        return max(self._speaking_since, self.member.heard_at)
+
+    def lose(self) -> None:
+        """Nobody waits for this login any more: it gets its grace, then says goodbye. For one that is over: at once."""
+        if self.lost:
+            return
+        self.lost = True
+        self.member.counters.losses += 1
+        if not self.task.done():
+            self._arm_grace()
+        elif not self.task.cancelled() and self.task.exception() is None and (opened := self.task.result()) is not None:
+            self._goodbye(opened.conn)
+
+    def cut(self, why: str) -> None:
+        """End the login now, without a goodbye."""
+        if self._cut is None and not self.task.done():
+            self._cut = why
+            self.task.cancel()
+
+    def _arm_grace(self) -> None:
+        seconds = grace(self.member.latency, self._loop.time())
+        self._timer = self._loop.call_later(seconds, self.cut, _PAST_GRACE)
+
+    async def _run(self) -> Opened[C] | None:
+        try:
+            conn = await self._login()
+            return await self._prepare(conn)
+        except asyncio.CancelledError:
+            if self._cut is None:
+                raise
+            self._ended_by_us(self._cut)
+            return None
+        except Exception:
+            if self.lost:
+                return None
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._registry.login_ended(self, self._loop.time())
+
+    async def _login(self) -> C:
+        try:
+            self.member.secret = password = await _resolve(self._endpoint.password)
+        except Exception as exc:
+            self._failed(exc, of_the_node=False)
+            raise
+        self.phase = "logging in"
+        self._speaking_since = self._loop.time()
+        driver = self._registry.driver
+        try:
+            options = self._request.options
+            endpoint = driver.override(self._endpoint, options) if options else self._endpoint
+            conn = await driver.connect(endpoint, password)
+        except Exception as exc:
+            if self._cut is not None:  # the driver made an error of its own out of our cancel
+                raise asyncio.CancelledError from exc
+            self._failed(exc, of_the_node=True)
+            raise
+        if _cancelled():
+            driver.terminate(conn)
+            raise asyncio.CancelledError
+        now = self._loop.time()
+        self._registry.let_in(self, now - self._speaking_since, now)
+        return conn
+
+    async def _prepare(self, conn: C) -> Opened[C] | None:
+        """See that the connection is served and fits, and set it up; whatever goes wrong, it is closed."""
+        wanted = False
+        try:
+            fitness = await self._validate(conn) if self._probe or not self.lost else Fit.NO
+            if self._request.init is not None and not self.lost:
+                await self._set_up(conn, self._request.init)
+            wanted = not self.lost and not _cancelled()
+        except Exception:
+            if self._cut is not None:
+                raise asyncio.CancelledError from None
+            raise
+        finally:
+            if not wanted:
+                if _cancelled():
+                    self._registry.driver.terminate(conn)
+                else:
+                    self._goodbye(conn)
+        if _cancelled():
+            raise asyncio.CancelledError
+        return Opened(self.member, conn, fitness) if wanted else None
+
+    async def _validate(self, conn: C) -> Fit:
+        self.phase = "being validated"
+        target = Target.ANY if self._probe else self._request.target
+        try:
+            role = await self._registry.driver.validate(conn, target)
+            self._registry.validated(self.member, role, self._loop.time())
+            fitness = fit(role, target)
+            if fitness is Fit.NO:
+                raise NodeNotFit(_misfit(role, target))
+        except Exception as exc:
+            if self._cut is None:
+                self._failed(exc, of_the_node=True)
+            raise
+        return fitness
+
+    async def _set_up(self, conn: C, init: Callable[[C], Awaitable[object]]) -> None:
+        self.phase = "in init"
+        try:
+            await init(conn)
+        except Exception as exc:
+            self._failed(exc, of_the_node=False)
+            raise
+
+    def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
+        now = self._loop.time()
+        self._registry.login_failed(self, exc, now - self.started, now, of_the_node=of_the_node)
+
+    def _ended_by_us(self, why: str) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        now = self._loop.time()
+        silent = why is _PAST_GRACE and self.phase in _NODES_TURN
+        since = self.started if self._speaking_since is None else self._speaking_since
+        self._registry.login_cut(self, now - since, why, now, silent=silent)
+        if not self.lost:
+            raise LoginAbandoned(f"ended after {now - self.started:.3g} s: {why}")
+
+    def _goodbye(self, conn: C) -> None:
+        self._disposal.close(self._registry.driver, conn, GOODBYE)
+
+
+def _cancelled() -> bool:
+    """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _misfit(role: Role, target: Target) -> str:
+    hint = ""
+    if target is Target.STANDBY:
+        hint = "; target='prefer-standby' reads from it where there is no standby"
+    return f"its role is {role}, which is not {target}{hint}"

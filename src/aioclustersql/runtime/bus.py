@@ -1,0 +1,47 @@
+"""Hands events to listeners. Costs one check while nobody listens; a listener's error is logged and goes no further."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from ..events import Event, Listener
+
+__all__ = ["Bus"]
+
+_log = logging.getLogger("aioclustersql")
+
+
+class Bus:
+    """The listeners of one cluster."""
+
+    __slots__ = ("_cluster", "_listeners")
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self._listeners: tuple[Listener, ...] = ()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event from now on; returns the function that ends it (twice does no harm)."""
+        entry = [listener]
+        self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            if entry:
+                remaining = list(self._listeners)
+                remaining.remove(entry.pop())
+                self._listeners = tuple(remaining)
+
+        return unsubscribe
+
+    def emit(self, kind: Callable[..., Event], **fields: object) -> None:
+        """Build and hand out an event of that class, if anybody listens."""
+        if not self._listeners:
+            return
+        event = kind(at=datetime.now(UTC), cluster=self._cluster, **fields)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("cluster %s: a listener failed on %s", self._cluster, type(event).__name__)

@@ -1,0 +1,253 @@
+"""Opens connections for callers: orders the nodes, runs one race (or, with `wait`, several), starts background probes.
+
+Cold races run one at a time: while nothing is known of any node, other callers wait for the one under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+import anyio
+
+from .. import events
+from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NoNodeAvailable, NotOpen, WrongLoop
+from ..failure import FailureKind
+from ..node import Target
+from ..policy.racing import HedgeBudget, Reason
+from ..policy.ranking import Order, order
+from .attempt import Attempt, LoginRequest
+from .disposal import Disposal
+from .member import Member
+from .race import RaceRunner, RaceTimes
+from .registry import Registry
+
+__all__ = ["Connector", "Stagger"]
+
+C = TypeVar("C")
+Stagger = Literal["auto", 0]
+
+EXPLORE = 0.01
+"""This part of the connects also logs in, in the background, on the node that was measured longest ago."""
+FRESH = 1.0
+"""A node measured within so many seconds needs no exploration."""
+RETRY_FIRST, RETRY_MAX = 0.05, 1.0
+"""`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
+
+
+class Connector(Generic[C]):
+    """All that is under way for one cluster in one event loop. Binds to a loop when first used in it."""
+
+    def __init__(self, registry: Registry[C], *, stagger: Stagger, init: Callable[[C], Awaitable[object]] | None) -> None:
+        self._registry = registry
+        self._stagger = stagger
+        self._init = init
+        self._budget = HedgeBudget()
+        self._disposal: Disposal[C] = Disposal(registry.cluster)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clock = 0.0
+        self._stop: asyncio.Future[None] | None = None
+        self._gate: asyncio.Future[None] | None = None
+        self._callers = 0
+
+    @property
+    def now(self) -> float:
+        """The clock of the loop last used; 0 before the first use."""
+        return self._loop.time() if self._loop is not None and not self._loop.is_closed() else self._clock
+
+    @property
+    def hedge_tokens(self) -> float:
+        """What is left in the budget for hedges."""
+        return self._budget.tokens
+
+    def close_connection(self, conn: C, within: float) -> asyncio.Task[None]:
+        """Say goodbye to a connection that was handed out, in a task of its own."""
+        for member in self._registry:
+            member.give_back(conn)
+        return self._disposal.close(self._registry.driver, conn, within)
+
+    def bind(self, *, in_use: bool) -> asyncio.Future[None]:
+        """Work in the running loop from now on; the future is done when the cluster closes. Raises `WrongLoop`."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._move(loop, in_use=in_use)
+        if self._stop is None or self._stop.done():
+            raise NotOpen(f"cluster {self._registry.cluster!r} is being closed")
+        self._clock = loop.time()
+        return self._stop
+
+    def _move(self, loop: asyncio.AbstractEventLoop, *, in_use: bool) -> None:
+        old = self._loop
+        busy = self._callers or self._disposal or self._registry.attempts
+        if old is not None and not old.is_closed() and (in_use or (old.is_running() and busy)):
+            raise WrongLoop(
+                f"cluster {self._registry.cluster!r} is in use in another event loop; close it there, or make one cluster per loop"
+            )
+        self._registry.forget_logins()
+        if old is not None and loop.time() < self._clock:
+            self._registry.forget_times()
+        self._disposal.forget()
+        self._loop, self._stop, self._gate, self._callers = loop, loop.create_future(), None, 0
+
+    async def close(self, timeout: float) -> None:
+        """End what is under way: callers get `NotOpen`, lost logins end within their grace, all within `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None or self._stop is None or self._stop.done():
+            return
+        if self._loop is not loop:
+            self._move(loop, in_use=False)
+        stop = self._stop
+        stop.set_result(None)
+        try:
+            with anyio.move_on_after(timeout):
+                while self._registry.attempts:
+                    await asyncio.wait([attempt.task for attempt in self._registry.attempts])
+                await self._disposal.wait()
+        finally:
+            await self._cut_what_is_left()
+            if self._stop is stop:
+                self._loop = self._stop = None
+
+    async def _cut_what_is_left(self) -> None:
+        for attempt in tuple(self._registry.attempts):
+            attempt.cut("the cluster was closed")
+        self._disposal.cut()
+        while left := [*(attempt.task for attempt in self._registry.attempts), *self._disposal.tasks]:
+            await asyncio.wait(left)
+
+    async def connect(self, target: Target, timeout: float, options: Mapping[str, Any], *, wait: bool, in_use: bool) -> C:
+        """A connection that fits `target`, within `timeout` seconds (`math.inf`: without end)."""
+        stop = self.bind(in_use=in_use)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        deadline = began + timeout
+        request = LoginRequest(target, options, self._init)
+        if options:
+            for member in self._registry:
+                self._registry.driver.override(member.endpoint, options)
+        self._callers += 1
+        try:
+            if not wait:
+                return await self._race(request, deadline, stop)
+            return await self._races(request, deadline, stop)
+        except ClusterError as exc:
+            self._registry.bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc))
+            raise
+        finally:
+            self._callers -= 1
+
+    async def _races(self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None]) -> C:
+        """Race again, after a pause, until one is won or the deadline passes; at once when time heals nothing."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        pause = RETRY_FIRST
+        while True:
+            try:
+                return await self._race(request, deadline, stop)
+            except (AllNodesFailed, NoNodeAvailable) as exc:
+                if self._is_permanent(exc):
+                    raise
+                now = loop.time()
+                nap = pause * self._registry.rng.random()
+                pause = min(2 * pause, RETRY_MAX)
+                if now + nap >= deadline:
+                    await self._sleep(deadline - now, stop)
+                    errors = exc.errors if isinstance(exc, AllNodesFailed) else {}
+                    raise ConnectTimeout(f"no connection within {deadline - began:.3g} s; the last try: {exc}", errors) from exc
+                await self._sleep(nap, stop)
+
+    async def _sleep(self, seconds: float, stop: asyncio.Future[None]) -> None:
+        await asyncio.wait([stop], timeout=max(0.0, seconds))
+        if stop.done():
+            raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
+
+    def _is_permanent(self, exc: AllNodesFailed | NoNodeAvailable) -> bool:
+        if not isinstance(exc, AllNodesFailed):
+            return False
+        classify = self._registry.driver.classify
+        return bool(exc.errors) and all(classify(error) is FailureKind.CONFIGURATION for error in exc.errors.values())
+
+    async def _race(self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None]) -> C:
+        """One race, behind the gate when it is a cold one."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        plan = self._plan(request.target)
+        while plan.cold and self._stagger != 0 and self._gate is not None:
+            await self._wait_for_gate(self._gate, request, began, deadline, stop)
+            plan = self._plan(request.target)
+        if deadline <= loop.time():
+            raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
+        self._budget.deposit()
+        gate = None
+        if plan.cold and self._stagger != 0:
+            gate = self._gate = loop.create_future()
+        all_at_once = plan.cold or self._stagger == 0
+        times = RaceTimes(began, deadline, stop)
+        race = RaceRunner(self._registry, self._disposal, self._budget, plan, request, times, all_at_once=all_at_once)
+        try:
+            self._probe(plan, loop.time(), all_at_once=all_at_once)
+            opened = await race.run()
+        finally:
+            if gate is not None:
+                gate.set_result(None)
+                self._gate = None if self._gate is gate else self._gate
+        member = opened.member
+        member.issue(opened.conn)
+        member.counters.wins += 1
+        member.counters.connections += 1
+        self._registry.bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=race.logins)
+        return opened.conn
+
+    def _plan(self, target: Target) -> Order:
+        if not len(self._registry):
+            raise NoNodeAvailable(f"cluster {self._registry.cluster!r} has no node; register one with add_node")
+        is_closed = self._registry.driver.is_closed
+        for member in self._registry:
+            member.sweep(is_closed)
+        return order(self._registry, target, self.now, self._registry.rng)
+
+    async def _wait_for_gate(
+        self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
+    ) -> None:
+        timeout = None if deadline == math.inf else max(0.0, deadline - self.now)
+        await asyncio.wait([gate, stop], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
+        if not gate.done():
+            raise ConnectTimeout(
+                f"no connection within {self.now - began:.3g} s (target {request.target}), "
+                f"waiting for the first race of another caller: {self._under_way()}",
+                {},
+            )
+
+    def _under_way(self) -> str:
+        parts = []
+        for member in sorted(self._registry, key=lambda member: member.name):
+            doing = [f"{attempt.phase} for {self.now - attempt.started:.3g} s" for attempt in member.attempts]
+            what = ", ".join(doing) or member.last_error_message or "nothing under way"
+            parts.append(f"{member.name} ({member.endpoint.address}): {what}")
+        return "; ".join(parts)
+
+    def _probe(self, plan: Order, now: float, *, all_at_once: bool) -> None:
+        """Log in, in the background and for nobody, where something is to be learnt; the caller's race does not wait for it."""
+        rng = self._registry.rng
+        oldest: Member[C] | None = None
+        explore = not all_at_once and rng.random() < EXPLORE
+        for member in self._registry:
+            if member.attempts or (all_at_once and member.name in plan.first) or member.name == plan.first[0]:
+                continue
+            if member.breaker.wants_probe(now):
+                self._registry.probing(member, now)
+                self._start_probe(member)
+            elif not all_at_once and not member.is_open() and not member.is_avoided(now):
+                if not member.latency.known:
+                    self._start_probe(member)
+                elif explore and (oldest is None or member.latency.last_sample < oldest.latency.last_sample):
+                    oldest = member
+        if oldest is not None and now - oldest.latency.last_sample > FRESH:
+            self._start_probe(oldest)
+
+    def _start_probe(self, member: Member[C]) -> None:
+        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE)

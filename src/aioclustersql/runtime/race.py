@@ -1,0 +1,197 @@
+"""Performs a race: one task per login, `asyncio.wait(FIRST_COMPLETED)`, and one owner for every connection.
+
+`policy.racing` says which login starts when; this file starts it, waits, and hands the winner over. Whatever ends the race
+(a winner, the deadline, a cancelled caller), the other logins lose: they dispose of themselves and the caller never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ..errors import AllNodesFailed, ConnectTimeout, LoginAbandoned, NotOpen
+from ..policy.latency import LoginLatency
+from ..policy.racing import FAILOVER, Delays, HedgeBudget, Race, Reason, Start, delays
+from ..policy.ranking import Fit, Order, fit
+from .attempt import GOODBYE, Attempt, LoginRequest, Opened
+from .disposal import Disposal
+from .member import Member
+from .registry import Registry, describe
+
+__all__ = ["RaceRunner", "RaceTimes"]
+
+C = TypeVar("C")
+
+
+class RaceTimes(NamedTuple):
+    """On the loop's clock: when the caller asked, and until when he waits; and the future that ends every race."""
+
+    began: float
+    deadline: float
+    stop: asyncio.Future[None]
+
+
+class RaceRunner(Generic[C]):
+    """One race over the nodes of `order`."""
+
+    def __init__(
+        self,
+        registry: Registry[C],
+        disposal: Disposal[C],
+        budget: HedgeBudget,
+        order: Order,
+        request: LoginRequest[C],
+        times: RaceTimes,
+        *,
+        all_at_once: bool,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._registry = registry
+        self._disposal = disposal
+        self._budget = budget
+        self._request = request
+        self._began, self._deadline, self._stop = times
+        self._members = {name: registry.get(name) for name in (*order.first, *order.reserve)}
+        self._attempts: dict[str, Attempt[C]] = {}
+        self._running: dict[asyncio.Task[Opened[C] | None], Attempt[C]] = {}
+        self._errors: dict[str, BaseException] = {}
+        self._held: Opened[C] | None = None
+        self._hold_until = math.inf
+        self._race = Race(order.first, order.reserve, all_at_once=all_at_once, delays_of=self._delays)
+
+    @property
+    def logins(self) -> int:
+        """Logins that this race has started."""
+        return len(self._attempts)
+
+    async def run(self) -> Opened[C]:
+        """The winner. Raises `AllNodesFailed`, `ConnectTimeout` or `NotOpen`."""
+        winner: Opened[C] | None = None
+        try:
+            self._start(self._race.begin())
+            while winner is None:
+                winner = self._judge(await self._wait())
+            return winner
+        finally:
+            for attempt in self._running.values():
+                attempt.lose()
+            if self._held is not None and self._held is not winner:
+                self._dispose(self._held)
+
+    async def _wait(self) -> list[Attempt[C]]:
+        """The logins that have ended, in the order of their start; none when a time has come."""
+        wake = self._race.wake_at(self._quiet_since)
+        until = min(self._deadline, self._hold_until, math.inf if wake is None else wake)
+        if not self._running:
+            return []
+        timeout = None if until == math.inf else max(0.0, until - self._loop.time())
+        waited_for: list[asyncio.Future[Any]] = [*self._running, self._stop]
+        await asyncio.wait(waited_for, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.done():
+            raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
+        return [self._running.pop(task) for task in [*self._running] if task.done()]
+
+    def _judge(self, ended: list[Attempt[C]]) -> Opened[C] | None:
+        """The winner among what has ended, if there is one; start what is due."""
+        opened = [found for attempt in ended if (found := self._result(attempt)) is not None]
+        winner = next((found for found in opened if found.fit is Fit.YES), None)
+        for spare in opened:
+            if winner is not None or self._held is not None:
+                if spare is not winner:
+                    self._dispose(spare)
+            else:
+                self._held, self._hold_until = spare, self._loop.time() + FAILOVER
+        if winner is not None:
+            return winner
+        for attempt in ended:
+            self._start(self._race.failed(attempt.member.name))
+        now = self._loop.time()
+        if self._held is not None and (now >= min(self._hold_until, self._deadline) or not self._better_possible()):
+            return self._held
+        if self._race.over:
+            raise _all_failed(self._request.target, self._errors, self._registry)
+        if now >= self._deadline:
+            raise ConnectTimeout(self._report(now), self._errors)
+        if not ended:
+            self._start(self._race.tick(now, self._quiet_since, self._budget))
+        return None
+
+    def _result(self, attempt: Attempt[C]) -> Opened[C] | None:
+        """What a finished login gave: its connection, or nothing and its error noted."""
+        name = attempt.member.name
+        if attempt.task.cancelled():
+            self._errors[name] = LoginAbandoned("cancelled")
+        elif (error := attempt.task.exception()) is not None:
+            self._errors[name] = error
+        elif (opened := attempt.task.result()) is not None:
+            if self._registry.is_current(attempt.member):
+                return opened
+            self._dispose(opened)
+            self._errors[name] = LoginAbandoned("the node was removed")
+        return None
+
+    def _better_possible(self) -> bool:
+        """Whether a login under way or to come may fit better than the connection in hand."""
+        names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
+        return any(
+            fit(member.role, self._request.target) is Fit.YES and not member.is_open()
+            for name in names
+            if (member := self._members[name])
+        )
+
+    def _start(self, starts: Iterable[Start]) -> None:
+        queue = list(starts)
+        while queue:
+            name, reason = queue.pop(0)
+            member = self._members[name]
+            if not self._registry.is_current(member):
+                self._errors[name] = LoginAbandoned("the node was removed")
+                queue.extend(self._race.failed(name))
+                continue
+            if reason is Reason.HEDGE:
+                member.counters.hedges += 1
+            attempt = Attempt(self._registry, self._disposal, member, self._request, reason)
+            self._attempts[name] = attempt
+            self._running[attempt.task] = attempt
+
+    def _delays(self, name: str) -> Delays:
+        member = self._members[name]
+        others: Iterable[LoginLatency] = (other.latency for other in self._members.values())
+        return delays(member.latency, others, len(member.attempts), self._loop.time())
+
+    def _quiet_since(self, name: str) -> float:
+        return self._attempts[name].quiet_since
+
+    def _dispose(self, opened: Opened[C]) -> None:
+        self._disposal.close(self._registry.driver, opened.conn, GOODBYE)
+
+    def _report(self, now: float) -> str:
+        """What each node was doing when the time was over."""
+        parts = [
+            f"{name} ({member.endpoint.address}): {self._doing(name, member, now)}"
+            for name, member in sorted(self._members.items())
+        ]
+        waited = now - self._began
+        return f"no connection within {waited:.3g} s (target {self._request.target}): " + "; ".join(parts)
+
+    def _doing(self, name: str, member: Member[C], now: float) -> str:
+        if name in self._errors:
+            return describe(self._errors[name], member.secret)
+        if (attempt := self._attempts.get(name)) is None:
+            return "not tried"
+        return f"{attempt.phase} for {now - attempt.started:.3g} s, no answer"
+
+
+def _all_failed(target: str, errors: dict[str, BaseException], registry: Registry[C]) -> AllNodesFailed:
+    """The error that names every node and its cause."""
+    parts = []
+    for name, exc in sorted(errors.items()):
+        member = next((member for member in registry if member.name == name), None)
+        address = f" ({member.endpoint.address})" if member is not None else ""
+        parts.append(f"{name}{address}: {describe(exc, member.secret if member is not None else None)}")
+    error = AllNodesFailed(f"every node failed (target {target}): " + "; ".join(parts), errors)
+    causes = [exc for exc in errors.values() if isinstance(exc, Exception)]
+    error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None
+    return error

@@ -1,0 +1,221 @@
+"""The registered nodes, and the only place where what happens to a node changes what is known of it.
+
+Results and failures of logins come in; latency, breaker, role, counters, log lines and events follow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .. import events
+from ..drivers.base import Driver, Endpoint
+from ..errors import ConfigError, NodeNotFit, UnknownNode
+from ..node import Health, Node, Role
+from ..policy.health import SILENT, Breaker, Signal, avoid_for, login_signal, step
+from .bus import Bus
+from .member import Member
+
+if TYPE_CHECKING:
+    from .attempt import Attempt
+
+__all__ = ["Registry", "describe"]
+
+C = TypeVar("C")
+
+_log = logging.getLogger("aioclustersql")
+
+
+def describe(exc: BaseException, secret: str | None = None) -> str:
+    """An exception in one line, without the password."""
+    text = " ".join(str(exc).split())
+    if secret:
+        text = text.replace(secret, "***")
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+class Registry(Generic[C]):
+    """The nodes of one cluster, by name, and what is known of them."""
+
+    def __init__(self, name: str, driver: Driver[C] | None, bus: Bus) -> None:
+        self.cluster = name
+        self.bus = bus
+        self.rng = random.Random()
+        self.attempts: set[Attempt[C]] = set()
+        self._driver = driver
+        self._members: dict[str, Member[C]] = {}
+        self._choices = itertools.count(1)
+
+    @property
+    def driver(self) -> Driver[C]:
+        """The driver of all nodes."""
+        if self._driver is None:
+            raise ConfigError(f"cluster {self.cluster!r} has no driver yet: give driver=..., or add a node whose URL tells it")
+        return self._driver
+
+    @driver.setter
+    def driver(self, driver: Driver[C]) -> None:
+        self._driver = driver
+
+    @property
+    def has_driver(self) -> bool:
+        """Whether the driver is known by now."""
+        return self._driver is not None
+
+    def __iter__(self) -> Iterator[Member[C]]:
+        return iter(tuple(self._members.values()))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def names(self) -> tuple[str, ...]:
+        """The registered names, sorted."""
+        return tuple(sorted(self._members))
+
+    def get(self, name: str) -> Member[C]:
+        """The node of that name. Raises `UnknownNode`."""
+        try:
+            return self._members[name]
+        except KeyError:
+            known = ", ".join(self.names()) or "none"
+            raise UnknownNode(f"cluster {self.cluster!r} has no node {name!r}; registered: {known}") from None
+
+    def is_current(self, member: Member[C]) -> bool:
+        """Whether this very node is still registered (a node added anew under its name is another)."""
+        return self._members.get(member.name) is member
+
+    def add(self, node: Node, endpoint: Endpoint) -> None:
+        """Register a node; it takes part from the next connect on."""
+        if node.name in self._members:
+            raise ConfigError(f"cluster {self.cluster!r} already has a node {node.name!r}; change it with update_node")
+        self._members[node.name] = Member(node, endpoint)
+        self.bus.emit(events.NodeAdded, node=node.name)
+
+    def update(self, node: Node, endpoint: Endpoint) -> None:
+        """Give a node another address, weight or options, for future logins."""
+        member = self.get(node.name)
+        moved = endpoint.address != member.endpoint.address
+        member.node, member.endpoint = node, endpoint
+        if moved:
+            member.start_afresh()
+        self.bus.emit(events.NodeUpdated, node=node.name)
+
+    def remove(self, name: str) -> None:
+        """Forget a node at once; what is pending on it completes and is then closed."""
+        self.get(name)
+        del self._members[name]
+        self.bus.emit(events.NodeRemoved, node=name)
+
+    def chosen(self, member: Member[C]) -> None:
+        """A race starts a login there: the next tie goes to another."""
+        member.last_chosen = next(self._choices)
+
+    def login_started(self, attempt: Attempt[C], reason: str) -> None:
+        """A login begins."""
+        member = attempt.member
+        self.attempts.add(attempt)
+        member.attempts.add(attempt)
+        member.counters.logins += 1
+        self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+
+    def login_ended(self, attempt: Attempt[C], now: float) -> None:
+        """A login is over, however it ended."""
+        self.attempts.discard(attempt)
+        member = attempt.member
+        member.attempts.discard(attempt)
+        if member.breaker.health is Health.HALF_OPEN and not member.attempts:
+            self._signal(member, Signal.SOFT_FAILURE, now, "the probe ended without an answer")
+
+    def let_in(self, attempt: Attempt[C], seconds: float, now: float) -> None:
+        """The node logged us in after `seconds`."""
+        member = attempt.member
+        member.latency.observe(seconds, now)
+        member.heard_at = now
+        self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
+
+    def validated(self, member: Member[C], role: Role, now: float) -> None:
+        """The node serves us, and this is its role."""
+        member.heard_at = now
+        member.avoid_until = 0.0
+        member.last_success = datetime.now(UTC)
+        self._signal(member, Signal.SUCCESS, now)
+        old = member.role
+        # A cheap check sees only that the node takes writes; that it is one of many was learnt by a fuller one.
+        if role is Role.UNKNOWN or role is old or (old is Role.PEER and role is Role.PRIMARY):
+            return
+        member.role = role
+        self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
+        if old is not Role.UNKNOWN:
+            _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
+
+    def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:
+        """A login failed. `of_the_node`: the failure says something about the node (a failing `init` does not)."""
+        member = attempt.member
+        error = describe(exc, member.secret)
+        self.bus.emit(events.LoginFailed, node=member.name, seconds=seconds, error=error)
+        if isinstance(exc, NodeNotFit):
+            return
+        self._note_error(member, error)
+        if not of_the_node:
+            return
+        kind = self.driver.classify(exc)
+        if pause := avoid_for(kind):
+            member.avoid_until = now + pause
+        if (signal := login_signal(kind)) is not None:
+            self._signal(member, signal, now, error)
+            if member.is_open() and kind in SILENT:
+                self._end_logins(member, error, but=attempt)
+
+    def login_cut(self, attempt: Attempt[C], seconds: float, why: str, now: float, *, silent: bool) -> None:
+        """A login was ended by us. `silent`: it had its full time and the node never answered."""
+        member = attempt.member
+        member.counters.cut += 1
+        member.latency.observe_at_least(seconds, now)
+        self.bus.emit(events.LoginCut, node=member.name, seconds=seconds, why=why)
+        if silent:
+            error = f"no answer to a login within {seconds:.3g} s"
+            self._note_error(member, error)
+            self._signal(member, Signal.SOFT_FAILURE, now, error)
+            if member.is_open():
+                self._end_logins(member, error, but=attempt)
+
+    def probing(self, member: Member[C], now: float) -> None:
+        """A background login starts on a node whose breaker may close again."""
+        self._signal(member, Signal.PROBE, now)
+
+    def forget_logins(self) -> None:
+        """Their loop is gone, and they with it."""
+        for attempt in tuple(self.attempts):
+            self.login_ended(attempt, attempt.started)
+
+    def forget_times(self) -> None:
+        """The clock is another one: what was measured by the old one means nothing."""
+        for member in self:
+            member.start_afresh()
+
+    def _note_error(self, member: Member[C], error: str) -> None:
+        member.counters.errors += 1
+        member.last_error = datetime.now(UTC)
+        member.last_error_message = error
+
+    def _end_logins(self, member: Member[C], cause: str, *, but: Attempt[C]) -> None:
+        for attempt in tuple(member.attempts):
+            if attempt is not but:
+                attempt.cut(f"the node was found down: {cause}")
+
+    def _signal(self, member: Member[C], signal: Signal, now: float, cause: str | None = None) -> None:
+        before: Breaker = member.breaker
+        after = step(before, signal, now, self.rng, cause)
+        if after is before or after == before:
+            return
+        member.breaker = after
+        if after.health is before.health or not self.is_current(member):
+            return
+        self.bus.emit(events.HealthChanged, node=member.name, old=before.health, new=after.health, cause=after.cause)
+        level = logging.INFO if (after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE else logging.WARNING
+        because = f": {after.cause}" if after.cause else ""
+        _log.log(level, "cluster %s: node %s: %s -> %s%s", self.cluster, member.name, before.health, after.health, because)

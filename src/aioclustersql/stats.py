@@ -1,0 +1,86 @@
+"""What a cluster knows at one moment, as frozen values. Times are seconds, moments are UTC."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from .node import Health, Role
+
+__all__ = ["ClusterStats", "NodeStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """One node. Counters count from its registration."""
+
+    name: str
+    address: str
+    weight: float
+    health: Health
+    role: Role
+    """What it was at its last login."""
+    cause: str | None
+    """Why it is not up."""
+    connections: int
+    """Connections handed out."""
+    errors: int
+    """Logins that failed, or got no answer."""
+    last_success: datetime | None
+    last_error: datetime | None
+    last_error_message: str | None
+    wins: int
+    """Races won."""
+    losses: int
+    """Logins that lost their race to another node, or whose caller had left."""
+    hedges: int
+    """Logins started because another node was slow."""
+    logins: int
+    """Logins started, whatever for."""
+    cut: int
+    """Logins ended by us: past their grace, or because the node was found down."""
+    connecting: int
+    """Logins under way, `stragglers` included."""
+    stragglers: int
+    """Logins under way that nobody waits for."""
+    open: int
+    """Connections handed out and, as far as the client side knows, still open."""
+    latency: float | None
+    """The estimate that orders the nodes: a login's duration."""
+    p50: float | None
+    """The median of the recent logins; None below 20 of them."""
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStats:
+    """A snapshot of a cluster; `nodes` maps names to `NodeStats`, sorted."""
+
+    name: str
+    driver: str | None
+    target: str
+    open: bool
+    first_instantiated: datetime
+    hedge_tokens: float
+    nodes: Mapping[str, NodeStats]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", MappingProxyType(dict(sorted(self.nodes.items()))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values for JSON: moments as ISO 8601 text."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "nodes"}
+        plain["nodes"] = {name: dataclasses.asdict(node) for name, node in self.nodes.items()}
+        return {key: _plain(value) for key, value in plain.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, str) else value
