@@ -98,8 +98,8 @@ def read_endpoint(url: Url, options: Mapping[str, Any], *, shown: str) -> Endpoi
     settings = _take_settings(given, shown)
     over = _typed(options, "connect_options")
     settings |= _take_settings(over, "connect_options")
+    tls = take_tls(over, shown="connect_options", over=take_tls(given, shown=shown))
     given |= over
-    tls = take_tls(given, shown=shown)
     password, user = given.pop("password", place.pop("password")), given.pop("user", place.pop("user"))
     if not (password is None or isinstance(password, str) or callable(password)):
         raise ConfigError(f"{shown}: password is a string, a function or an async function, not {type(password).__name__}")

@@ -79,6 +79,8 @@ class Tls:
     context: ssl.SSLContext | None = field(default=None, repr=False)
     key_password: str | None = field(default=None, repr=False)
     shown: str = field(default="", repr=False, compare=False)
+    mode_given: bool = field(default=False, repr=False, compare=False)
+    """Whether somebody wrote the mode; one that nobody wrote follows from the root certificate."""
     _made: list[ssl.SSLContext] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -174,11 +176,17 @@ def take_tls(options: dict[str, Any], *, shown: str, over: Tls | None = None) ->
     for option in ("sslrootcert", "sslcert", "sslkey"):
         if option in found:
             found[option] = _path(found[option], names[option], shown)
+    if not isinstance(found.get("sslpassword", ""), str):
+        raise ConfigError(f"{shown}: sslpassword is a string")
+    if over is not None and over.context is not None and "sslmode" not in found:
+        raise ConfigError(
+            f"{shown}: {', '.join(map(repr, names.values()))} would change the SSLContext that is set; give sslmode too"
+        )
     base = over if over is not None and over.context is None else Tls(TlsMode.PREFER)
     root_cert = found.get("sslrootcert", base.root_cert)
     if "sslmode" in found:
         mode = _mode(found["sslmode"], names["sslmode"], shown)
-    elif "sslrootcert" in found and not base.verifies:
+    elif "sslrootcert" in found and not base.mode_given:
         mode = TlsMode.VERIFY_FULL if root_cert == "system" else TlsMode.VERIFY_CA
     else:
         mode = base.mode
@@ -190,6 +198,7 @@ def take_tls(options: dict[str, Any], *, shown: str, over: Tls | None = None) ->
         key=found.get("sslkey", base.key),
         key_password=found.get("sslpassword", base.key_password),
         shown=shown,
+        mode_given=base.mode_given or "sslmode" in found,
     )
     if tls.key is not None and tls.cert is None:
         raise ConfigError(f"{shown}: sslkey without sslcert; name the certificate that belongs to the key")
@@ -206,10 +215,10 @@ def _from_ssl(found: dict[str, Any], names: dict[str, str], shown: str) -> Tls:
         others = " and ".join(repr(names[option]) for option in found)
         raise ConfigError(f"{shown}: 'ssl' and {others} contradict each other; give an SSLContext, or the words without 'ssl'")
     if isinstance(value, ssl.SSLContext):
-        return Tls(TlsMode.REQUIRE, context=value, shown=shown)
+        return Tls(TlsMode.REQUIRE, context=value, shown=shown, mode_given=True)
     if isinstance(value, bool) or value in ("true", "false"):
-        return Tls(TlsMode.VERIFY_FULL if value in (True, "true") else TlsMode.DISABLE, shown=shown)
-    return Tls(_mode(value, "ssl", shown), shown=shown)
+        return Tls(TlsMode.VERIFY_FULL if value in (True, "true") else TlsMode.DISABLE, shown=shown, mode_given=True)
+    return Tls(_mode(value, "ssl", shown), shown=shown, mode_given=True)
 
 
 def _mode(word: object, option: str, shown: str) -> TlsMode:
