@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import asyncpg
 
@@ -54,8 +54,8 @@ class AsyncpgDriver:
     then localhost. `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGTARGETSESSIONATTRS`, `PGSSLMODE` and the like are ignored.
     """
 
-    name: ClassVar[str] = "asyncpg"
-    schemes: ClassVar[frozenset[str]] = SCHEMES
+    name: str = "asyncpg"
+    schemes: frozenset[str] = SCHEMES
 
     def parse(self, dsn: str, options: Mapping[str, Any]) -> Endpoint:
         """As `Driver.parse`. Query options are libpq's (sslmode, application_name, options), those of `asyncpg.connect`,
