@@ -20,6 +20,8 @@ MINIMUM_BUCKET, MINIMUM_BUCKETS = 60.0, 10
 """The minimum is taken over ten buckets of a minute."""
 WINDOW, WINDOW_AGE = 128, 60.0
 """The percentile's window: the last 128 successes, none older than a minute."""
+FEW = 5
+"""Below this many samples the smallest is the estimate: the first login of all is slow (caches, names, a race of all)."""
 MIN_SAMPLES = 20
 """Below this many samples in the window a percentile says nothing."""
 GRACE_MIN = 1.0
@@ -29,7 +31,7 @@ GRACE_MIN = 1.0
 class LoginLatency:
     """The login times of one node."""
 
-    __slots__ = ("_estimate", "_minima", "_p95", "_updated", "_window")
+    __slots__ = ("_estimate", "_minima", "_p95", "_updated", "_window", "samples")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
@@ -37,6 +39,7 @@ class LoginLatency:
         self._minima: deque[tuple[float, float]] = deque(maxlen=MINIMUM_BUCKETS)
         self._window: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._p95: float | None = None
+        self.samples = 0
 
     @property
     def known(self) -> bool:
@@ -60,7 +63,12 @@ class LoginLatency:
 
     def observe(self, seconds: float, now: float) -> None:
         """A login succeeded after `seconds`."""
-        self._average(seconds, now)
+        self.samples += 1
+        if self.samples < FEW and self._estimate is not None:
+            self._estimate = min(seconds, self._estimate)
+            self._updated = now
+        else:
+            self._average(seconds, now)
         bucket = now // MINIMUM_BUCKET
         if self._minima and self._minima[-1][0] == bucket:
             self._minima[-1] = (bucket, min(self._minima[-1][1], seconds))

@@ -13,7 +13,6 @@ one attempt after another with a delay between; the delay here is the node's own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 from typing import NamedTuple
@@ -98,22 +97,14 @@ class HedgeBudget:
         return True
 
 
-@dataclass(slots=True)
-class _Watch:
-    """A login under way, whose silence is timed."""
-
-    name: str
-    delays: Delays
-    hedge_refused: bool = False
-
-
 class Race:
     """Which login starts when, for one connect. Its methods return the logins to start now.
 
-    The login watched is the one started last of those under way.
+    The login watched is the one started last of those under way; its delays are asked for anew each time, because they grow with
+    the logins under way on its node.
     """
 
-    __slots__ = ("_all_at_once", "_delays_of", "_failovers", "_pending", "_reserve", "_running")
+    __slots__ = ("_all_at_once", "_delays_of", "_failovers", "_pending", "_refused", "_reserve", "_running")
 
     def __init__(
         self, first: Iterable[str], reserve: Iterable[str], *, all_at_once: bool, delays_of: Callable[[str], Delays]
@@ -122,7 +113,8 @@ class Race:
         self._reserve = list(reserve)
         self._all_at_once = all_at_once
         self._delays_of = delays_of
-        self._running: dict[str, _Watch] = {}
+        self._running: list[str] = []
+        self._refused: str | None = None
         self._failovers = 0
 
     @property
@@ -143,7 +135,8 @@ class Race:
 
     def failed(self, name: str) -> list[Start]:
         """A login ended without a connection: the next starts at once, the reserve when nothing else is under way."""
-        self._running.pop(name, None)
+        if name in self._running:
+            self._running.remove(name)
         if self._pending:
             return self._start(Reason.FAILURE, self._pending, all_of_them=False)
         if not self._running:
@@ -152,37 +145,36 @@ class Race:
 
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""
-        watch = self._watched()
-        if watch is None:
+        watched = self._watched()
+        if watched is None:
             return None
-        hedge_possible = self._pending and not watch.hedge_refused
-        return quiet_since(watch.name) + (watch.delays.hedge if hedge_possible else watch.delays.failover)
+        hedge_possible = self._pending and self._refused != watched
+        hedge, failover = self._delays_of(watched)
+        return quiet_since(watched) + (hedge if hedge_possible else failover)
 
     def tick(self, now: float, quiet_since: Callable[[str], float], budget: HedgeBudget) -> list[Start]:
         """Time has passed: hedge, or fail over, if the watched login has been silent for long enough."""
-        watch = self._watched()
-        if watch is None:
+        watched = self._watched()
+        if watched is None:
             return []
-        silence = now - quiet_since(watch.name) + _TOLERANCE
-        if silence >= watch.delays.failover:
+        hedge, failover = self._delays_of(watched)
+        silence = now - quiet_since(watched) + _TOLERANCE
+        if silence >= failover:
             self._failovers += 1
             if self._failovers == 1 and self._pending:
                 return self._start(Reason.FAILOVER, self._pending, all_of_them=False)
             return [*self._start(Reason.FAILOVER, self._pending), *self._start(Reason.FAILOVER, self._reserve)]
-        if self._pending and not watch.hedge_refused and silence >= watch.delays.hedge:
+        if self._pending and self._refused != watched and silence >= hedge:
             if budget.take():
                 return self._start(Reason.HEDGE, self._pending, all_of_them=False)
-            watch.hedge_refused = True
+            self._refused = watched
         return []
 
-    def _watched(self) -> _Watch | None:
-        if not self._running or not (self._pending or self._reserve):
-            return None
-        return self._running[next(reversed(self._running))]
+    def _watched(self) -> str | None:
+        return self._running[-1] if self._running and (self._pending or self._reserve) else None
 
     def _start(self, reason: Reason, names: list[str], *, all_of_them: bool = True) -> list[Start]:
-        now = names[:] if all_of_them else names[:1]
-        del names[: len(now)]
-        for name in now:
-            self._running[name] = _Watch(name, self._delays_of(name))
-        return [Start(name, reason) for name in now]
+        started = names[:] if all_of_them else names[:1]
+        del names[: len(started)]
+        self._running.extend(started)
+        return [Start(name, reason) for name in started]

@@ -1,7 +1,8 @@
 """Which nodes may serve a target, and in which order to try them; pure.
 
 The order is by cost = login latency x (connections handed out and open + logins in flight + 1) / weight. Latencies within
-1.5 x of each other count as equal, because two noisy averages of equal nodes never are; ties go to the node chosen least recently.
+1.5 x of each other count as equal, because two noisy averages of equal nodes never are; ties go to the node chosen least
+recently.
 """
 
 from __future__ import annotations

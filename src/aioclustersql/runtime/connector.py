@@ -31,6 +31,8 @@ Stagger = Literal["auto", 0]
 
 EXPLORE = 0.01
 """This part of the connects also logs in, in the background, on the node that was measured longest ago."""
+LEARNT = 3
+"""A node with fewer samples is measured in the background, one node per connect: a single login says little."""
 FRESH = 1.0
 """A node measured within so many seconds needs no exploration."""
 RETRY_FIRST, RETRY_MAX = 0.05, 1.0
@@ -242,11 +244,11 @@ class Connector(Generic[C]):
                 self._registry.probing(member, now)
                 self._start_probe(member)
             elif not all_at_once and not member.is_open() and not member.is_avoided(now):
-                if not member.latency.known:
-                    self._start_probe(member)
-                elif explore and (oldest is None or member.latency.last_sample < oldest.latency.last_sample):
-                    oldest = member
-        if oldest is not None and now - oldest.latency.last_sample > FRESH:
+                latency = member.latency
+                if latency.samples < LEARNT or (explore and now - latency.last_sample > FRESH):
+                    if oldest is None or latency.last_sample < oldest.latency.last_sample:
+                        oldest = member
+        if oldest is not None:
             self._start_probe(oldest)
 
     def _start_probe(self, member: Member[C]) -> None:
