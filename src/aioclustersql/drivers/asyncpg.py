@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from ..dsn import parse_url, redact
 from ..errors import ConfigError
@@ -121,8 +122,10 @@ class AsyncpgDriver:
         return conn.is_closed()
 
     def unwrap(self, conn: object) -> object:
-        """The connection behind the proxy that asyncpg's pool hands out."""
-        return getattr(conn, "_con", conn)
+        """As `Driver.unwrap`: what `asyncpg.Pool.acquire` gives is a proxy."""
+        if isinstance(conn, PoolConnectionProxy):
+            return getattr(conn, "_con", None) or conn
+        return conn
 
     def classify(self, exc: BaseException) -> FailureKind:
         """As `Driver.classify`. Looks along `__cause__`: asyncpg wraps the server's last word in its own 08003."""
