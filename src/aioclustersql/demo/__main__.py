@@ -1,0 +1,124 @@
+"""`python -m aioclustersql.demo`: arguments, signals and exit codes.
+
+0: it went well; 1: a connect failed; 2: it cannot run here; 130 and 143: ended by SIGINT and SIGTERM. Whatever happens, the
+servers end and their folders go. What needs the extra is imported late, so that its absence is an error that helps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
+
+__all__ = ["main"]
+
+_NEEDED = ("asyncpg", "rich")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m aioclustersql.demo",
+        description="Start a PostgreSQL primary and two standbys, race connects over them, freeze one node and kill another.",
+    )
+    parser.add_argument("--seconds", type=float, default=15.0, help="how long to play, servers' start not counted (default: 15)")
+    parser.add_argument("--workers", type=int, default=4, help="how many connect at the same time (default: 4)")
+    parser.add_argument("--plain", action="store_true", help="lines instead of the live view")
+    options = parser.parse_args(argv)
+    if not (options.seconds > 0 and options.workers > 0):
+        parser.error("--seconds and --workers are numbers above 0")
+    return options
+
+
+def _complain(text: object) -> int:
+    print(f"aioclustersql.demo: {text}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+async def _play(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from . import show
+    from .binaries import ServerError, find_programs, version
+    from .postgres import PostgresCluster
+    from .story import Story, to_the_end
+
+    console = Console(force_terminal=False if options.plain else None, width=None if sys.stdout.isatty() else 110)
+    # what the library logs is shown as events; a line on standard error would tear the live view
+    logging.getLogger("aioclustersql").addHandler(logging.NullHandler())
+    servers = PostgresCluster(standbys=2)
+    try:
+        try:
+            console.out(f"starting PostgreSQL {version(find_programs())}: a primary and two standbys ...", highlight=False)
+            await to_the_end(servers.start)
+        except ServerError as error:
+            return _complain(error)
+        with show.make_view(console) as view:
+            story = Story(servers, view, seconds=options.seconds, workers=options.workers)
+            await story.play()
+        passed = story.score.made > 0 and story.score.failed == 0
+        show.final_table(console, story.cluster.stats(), story.score, passed=passed)
+        return 0 if passed else 1
+    finally:
+        await to_the_end(servers.stop)
+
+
+class _Ending:
+    """SIGINT and SIGTERM: the first one cancels the demo, which ends in order; later ones change nothing.
+
+    Not `loop.add_signal_handler`: between the loop's end and the process's a second Ctrl-C would be a traceback again.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._cancel: Callable[[], object] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._received) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler if self.number is None else signal.SIG_IGN)
+
+    def _received(self, number: int, _: object) -> None:
+        if self.number is None:
+            self.number = number
+            if self._cancel is not None:
+                self._cancel()
+
+    async def watch(self, work: Callable[[], Awaitable[int]]) -> int:
+        """Do the work, and return its exit code or the signal's."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            code = await work() if self.number is None else 0
+        except asyncio.CancelledError:
+            if self.number is None:
+                raise
+            code = 0
+        finally:
+            self._cancel = None
+        return code if self.number is None else 128 + self.number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo and return the exit code."""
+    try:
+        options = _arguments(argv)
+        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            return _complain(f"{' and '.join(missing)} is missing: pip install aioclustersql[demo]")
+        with _Ending() as ending:
+            return asyncio.run(ending.watch(lambda: _play(options)))
+    except KeyboardInterrupt:  # before anything was started
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
