@@ -1,0 +1,70 @@
+"""The cluster under test: the one that $DBCONFIG names, else the servers of this suite, which are started."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aioclustersql import Cluster
+from aioclustersql.config import Settings, load
+from tests.acceptance.replication import drop_everywhere
+from tests.acceptance.session import Session, session
+from tests.servers.fixtures_galera import _turn
+from tests.servers.galera import GaleraCluster
+
+_OWN = Path(__file__).parents[2] / "config.toml"
+
+
+@pytest.fixture(scope="package")
+def servers() -> Iterator[None]:
+    """Servers to test; with $DBCONFIG none is started.
+
+    For this folder alone: the session's fixture is another folder's, and two of them would want the same ports. Where its
+    servers are up already they serve here, too.
+    """
+    own = None if os.environ.get("DBCONFIG") else GaleraCluster()
+    if own is None or own.folder.exists():
+        yield
+        return
+    with _turn("galera"), own:
+        yield
+
+
+@pytest.fixture
+def settings(servers: None) -> Settings:
+    """What the config.toml says."""
+    return load(None if os.environ.get("DBCONFIG") else _OWN)
+
+
+@pytest.fixture
+async def cluster(settings: Settings) -> AsyncIterator[Cluster[Any]]:
+    """The cluster as a user opens it; only nodes that take writes are asked for."""
+    async with Cluster.from_config(settings.source, target="read-write") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def db(cluster: Cluster[Any]) -> AsyncIterator[Session]:
+    """A connection out of the cluster."""
+    async with cluster.connect() as conn:
+        yield session(conn)
+
+
+@pytest.fixture
+async def table(settings: Settings) -> AsyncIterator[str]:
+    """A name that nobody else uses; the table is gone after the test, however that ends."""
+    name = f"aioclustersql_acceptance_{secrets.token_hex(6)}"
+    yield name
+    await drop_everywhere(settings, name)
+
+
+@pytest.fixture
+async def flags(db: Session, table: str) -> str:
+    """An empty table."""
+    await db.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, value BOOL)")
+    return table
