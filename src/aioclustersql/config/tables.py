@@ -56,8 +56,16 @@ def _port(value: object) -> int:
 
 def _seconds(value: object) -> float:
     wanted = "a number of seconds above 0, or inf"
-    number = _number(value, wanted) if value != "inf" else math.inf
+    number = math.inf if value == "inf" else _number(value, wanted)
     if not number > 0:
+        raise _wrong(f"must be {wanted}")
+    return float(number)
+
+
+def _grace(value: object) -> float:
+    wanted = "a number of seconds, 0 or more, or inf"
+    number = math.inf if value == "inf" else _number(value, wanted)
+    if not number >= 0:
         raise _wrong(f"must be {wanted}")
     return float(number)
 
@@ -127,6 +135,7 @@ Text = Annotated[str, Field(min_length=1)]
 Host = Annotated[Text, AfterValidator(_host)]
 PortNumber = Annotated[int, BeforeValidator(_port)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+GraceSeconds = Annotated[float, BeforeValidator(_grace)]
 Weight = Annotated[float, BeforeValidator(_weight)]
 
 
@@ -154,7 +163,7 @@ class ClusterSection(Section):
     target: Annotated[Text, AfterValidator(_target)] = "read-write"
     stagger: Annotated[Literal["auto", 0], BeforeValidator(_stagger)] = "auto"
     connect_timeout: Seconds = 10.0
-    close_timeout: Seconds = 5.0
+    close_timeout: GraceSeconds = 5.0
 
 
 class Defaults(Table):
