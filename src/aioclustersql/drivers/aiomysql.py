@@ -8,7 +8,7 @@ Connections are aiomysql's own. Rule: whatever ends a login early, its socket is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiomysql
@@ -30,6 +30,9 @@ _READY = "DO 1"
 # CONCAT, because read_only is a number up to MariaDB 11 and a word (OFF, ON, NO_LOCK, ...) after it.
 _WRITABLE = "DO IF(CONCAT(@@global.read_only) IN ('0', 'OFF'), 1, EXP(710))"
 _OUT_OF_RANGE = 1690
+_READ_ONLY = "SELECT @@global.read_only"
+_ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
+_ROLE_ANYWHERE = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')"  # slower, but MySQL has no wsrep_on
 _UNKNOWN_VARIABLE = 1193
 
 _TEXTS = (
@@ -60,7 +63,7 @@ class _TlsConnection(aiomysql.Connection):
             raise aiomysql.OperationalError(2026, "TLS is required (sslmode), but the server does not offer it")
 
     def _close_on_cancel(self) -> None:
-        _abort(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
+        _drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
         super()._close_on_cancel()
 
 
@@ -137,23 +140,26 @@ class AiomysqlDriver:
             result = conn._result
             if result is not None and result.warning_count == 0:
                 return True
-        return not _is_on((await self._row(conn, "SELECT @@global.read_only"))[0])
+        ((read_only,),) = await self._rows(conn, _READ_ONLY)
+        return not _is_on(read_only)
 
     async def _role(self, conn: aiomysql.Connection) -> tuple[bool, bool]:
         """Whether it is read_only, and whether it is a Galera node."""
-        try:
-            read_only, galera = await self._row(conn, "SELECT @@global.read_only, @@global.wsrep_on")
-        except aiomysql.Error as exc:
-            if _code(exc) != _UNKNOWN_VARIABLE:
-                raise
-            (read_only,), galera = await self._row(conn, "SELECT @@global.read_only"), 0
-        return _is_on(read_only), _is_on(galera)
+        if "MariaDB" in conn.get_server_info():
+            try:
+                ((read_only, galera),) = await self._rows(conn, _ROLE)
+                return _is_on(read_only), _is_on(galera)
+            except aiomysql.Error as exc:
+                if _code(exc) != _UNKNOWN_VARIABLE:  # built without wsrep
+                    raise
+        values = {_text(name): value for name, value in await self._rows(conn, _ROLE_ANYWHERE)}
+        return _is_on(values["read_only"]), _is_on(values.get("wsrep_on", 0))
 
-    async def _row(self, conn: aiomysql.Connection, sql: str) -> tuple[Any, ...]:
+    async def _rows(self, conn: aiomysql.Connection, sql: str) -> Sequence[tuple[Any, ...]]:
         async with conn.cursor(aiomysql.Cursor) as cursor:
             await cursor.execute(sql)
-            row: tuple[Any, ...] = await cursor.fetchone()
-            return row
+            rows: Sequence[tuple[Any, ...]] = await cursor.fetchall()
+            return rows
 
     async def close(self, conn: aiomysql.Connection) -> None:
         """Say goodbye, so that the server counts no aborted client, and wait until the socket is closed."""
@@ -167,16 +173,12 @@ class AiomysqlDriver:
         except OSError:
             pass  # it went away before or while we said goodbye: closed it is
         finally:
-            self.terminate(conn)
+            conn._writer = None
             writer.transport.abort()
 
     def terminate(self, conn: aiomysql.Connection) -> None:
         """Close the socket at once. A task that is waiting for a result there gets error 2013."""
-        reader = conn._reader
-        _abort(conn)
-        conn.close()
-        # aiomysql drops its reader here, and a task in the middle of a result would stumble over None.
-        conn._reader = reader
+        _drop(conn)
 
     def is_closed(self, conn: aiomysql.Connection) -> bool:
         """Whether it was closed here, or an end of file or error from the server has been seen."""
@@ -184,6 +186,10 @@ class AiomysqlDriver:
         if reader is None or writer is None:
             return True
         return bool(reader.eof_received or reader.exception() is not None or writer.transport.is_closing())
+
+    def unwrap(self, conn: object) -> object:
+        """Its pool hands out the connections themselves."""
+        return conn
 
     def classify(self, exc: BaseException) -> FailureKind:
         """The first meaning found along `__cause__`; of error 2003 the cause tells more than the code."""
@@ -215,11 +221,18 @@ def _code(exc: BaseException) -> int | None:
 
 
 def _is_on(value: object) -> bool:
-    """A boolean system variable's value, which is a number, a word, or bytes with `use_unicode=False`."""
-    text = value.decode("ascii") if isinstance(value, bytes) else str(value)
-    return text.upper() not in ("0", "OFF")
+    """A boolean system variable's value: a number or a word."""
+    return _text(value).upper() not in ("0", "OFF")
 
 
-def _abort(conn: aiomysql.Connection) -> None:
-    if conn._writer is not None:
-        conn._writer.transport.abort()
+def _text(value: object) -> str:
+    """A value as text; with `use_unicode=False` words are bytes."""
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
+def _drop(conn: aiomysql.Connection) -> None:
+    """Cut the socket off. Not by aiomysql's close(): that waits for TLS's farewell, and it takes the reader away, so that a
+    task in the middle of a result would stumble over None."""
+    writer, conn._writer = conn._writer, None
+    if writer is not None:
+        writer.transport.abort()
