@@ -131,7 +131,7 @@ def test_on_a_terminal_it_draws_a_live_view() -> None:
             os.close(ours)
     output = drawn.decode()
     assert demo.returncode == 0, output
-    assert "connects won, over time" in output
+    assert "wins over time" in output
     assert "█" in output
     assert output.rstrip().endswith("\x1b[0m")
     assert "connects made, 0 failed" in output.splitlines()[-1]

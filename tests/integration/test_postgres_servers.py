@@ -143,7 +143,7 @@ def test_heal_costs_nothing_when_nothing_is_wrong(postgres: PostgresCluster) -> 
     before = [node.pid for node in postgres.nodes]
     start = time.perf_counter()
     postgres.heal()
-    assert time.perf_counter() - start < 0.05
+    assert time.perf_counter() - start < 0.25
     assert [node.pid for node in postgres.nodes] == before
 
 

@@ -142,7 +142,7 @@ class Account:
 
 
 def _runs_programs(folder: Path) -> bool:
-    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    return not os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0)
 
 
 def new_folder(account: Account, *, programs: bool = False) -> Path:

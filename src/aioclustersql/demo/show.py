@@ -6,8 +6,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +22,6 @@ __all__ = ["Lines", "Screen", "View", "final_table", "make_view"]
 _STYLES = {Health.UP: "green", Health.SUSPECT: "yellow", Health.HALF_OPEN: "yellow", Health.DOWN: "red"}
 _STROKES = " ▁▂▃▄▅▆▇█"
 _ASCII_STROKES = " .:-=+*#@"
-_HISTORY = 36
 
 
 class View(Protocol):
@@ -59,13 +59,27 @@ def _cells(node: NodeStats) -> list[RenderableType]:
     return [node.name, str(node.role), health, f"{node.wins:,}", str(node.errors), _latency(node)]
 
 
+class _Sparkline:
+    """A node's wins over time: as much of the past as the column is wide."""
+
+    def __init__(self, score: Score, node: str, now: float) -> None:
+        self._score, self._node, self._now = score, node, now
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        strokes = _ASCII_STROKES if options.ascii_only else _STROKES
+        history = self._score.history(self._node, self._now, options.max_width)
+        yield Text(sparkline(history, self._score.peak(), strokes), "cyan", no_wrap=True)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, options.max_width)
+
+
 class Screen:
     """The live view: nodes and a progress bar at the bottom, events scrolling above."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._strokes = _ASCII_STROKES if console.options.ascii_only else _STROKES
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -80,10 +94,9 @@ class Screen:
 
     def draw(self, now: float, seconds: float, stats: ClusterStats, score: Score) -> None:
         table = _table(self._console)
-        table.add_column("connects won, over time", no_wrap=True, ratio=1)
+        table.add_column("wins over time", no_wrap=True, ratio=1)
         for node in stats.nodes.values():
-            history = sparkline(score.history(node.name, now, _HISTORY), score.peak(), self._strokes)
-            table.add_row(*_cells(node), Text(history, "cyan"))
+            table.add_row(*_cells(node), _Sparkline(score, node.name, now))
         foot = Table.grid(padding=(0, 1), expand=True)
         foot.add_column(ratio=1)
         foot.add_column(justify="right", no_wrap=True)

@@ -49,7 +49,7 @@ class Story:
         self._workers = workers
         nodes = {node.name: node.dsn() for node in servers.nodes}
         self.cluster: Cluster[asyncpg.Connection[asyncpg.Record]] = Cluster(
-            nodes, driver="asyncpg", name="demo", target="any", connect_timeout=5.0
+            nodes, driver="asyncpg", name="demo", target="any", connect_timeout=5.0, close_timeout=0.5
         )
         self._ended = False
         self._start = 0.0
