@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import time
 import warnings
@@ -17,6 +18,7 @@ import pytest
 
 from aioclustersql.drivers import aiomysql as module
 from aioclustersql.drivers.aiomysql import AiomysqlDriver
+from aioclustersql.drivers.base import Endpoint
 from aioclustersql.errors import NodeNotFit
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target
@@ -254,14 +256,12 @@ async def test_a_default_file_fills_in_and_moves_no_node(plain: PlainServer, tmp
 # Ends
 
 
-@pytest.mark.every_loop
-@pytest.mark.parametrize("tls", [False, True])
-async def test_a_cancelled_login_leaves_nothing_at_any_step(plain: PlainServer, tls: bool):
-    endpoint = DRIVER.parse(plain.dsn("app"), {"sslmode": "require"} if tls else {})
-    finished = 0
+async def cancel_a_login_after_every_step(endpoint: Endpoint) -> None:
+    """Cancel later and later, until a login is quicker than its cancel, and see that nobody warns."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        for steps in range(60):
+        finished = 0
+        for steps in range(2000):
             task = asyncio.create_task(DRIVER.connect(endpoint, "pw"))
             for step in range(steps):
                 await asyncio.sleep(0.0001 * (step % 3))
@@ -270,10 +270,23 @@ async def test_a_cancelled_login_leaves_nothing_at_any_step(plain: PlainServer, 
                 conn = await task
             except asyncio.CancelledError:
                 continue
-            finished += 1
             await DRIVER.close(conn)
+            finished += 1
+            if finished == 5:
+                break
+        gc.collect()
     assert not [str(each.message) for each in seen]
-    assert 0 < finished < 60
+    assert finished == 5
+
+
+@pytest.mark.every_loop
+async def test_a_cancelled_login_leaves_nothing_at_any_step(plain: PlainServer):
+    await cancel_a_login_after_every_step(DRIVER.parse(plain.dsn("app"), {}))
+
+
+async def test_a_cancelled_login_with_tls_leaves_nothing_at_any_step(plain: PlainServer):
+    # Not on uvloop, which itself reports an error when a handshake is cancelled while bytes arrive.
+    await cancel_a_login_after_every_step(DRIVER.parse(plain.dsn("app"), {"sslmode": "require"}))
 
 
 @pytest.mark.every_loop
