@@ -163,12 +163,12 @@ def test_root_gets_in_when_clients_use_all_connections(galera: GaleraCluster):
         assert node.status("Threads_connected")["Threads_connected"] >= 10
 
 
-def test_port_in_use_is_named():
+def test_port_in_use_is_named(galera_turn):
     with socket.create_server(("127.0.0.1", 3391)), pytest.raises(PortInUse, match=r"needs port 3391 of 127\.0\.0\.1"):
         GaleraCluster(ports=(3391, 3392, 3393)).start()
 
 
-async def test_certificate_is_for_localhost(proxy: MakeProxy):
+async def test_certificate_is_for_localhost(galera_turn, proxy: MakeProxy):
     with GaleraCluster(ports=(3371,), tls=True) as cluster:
         (node,) = cluster.nodes
         trust = ssl.create_default_context(cafile=cluster.tls_ca)

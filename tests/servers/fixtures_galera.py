@@ -11,7 +11,7 @@ import pytest
 from tests.servers.galera import GaleraCluster
 from tests.servers.proxy import Proxy
 
-__all__ = ["galera", "galera_cluster", "proxy"]
+__all__ = ["galera", "galera_cluster", "galera_turn", "proxy"]
 
 
 class Upstream(Protocol):
@@ -46,9 +46,16 @@ def _turn(name: str, timeout: float = 600.0) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def galera_cluster() -> Iterator[GaleraCluster]:
+def galera_turn() -> Iterator[None]:
+    """No other test run on this machine uses Galera's ports; for tests that start a `GaleraCluster` of their own."""
+    with _turn("galera"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def galera_cluster(galera_turn: None) -> Iterator[GaleraCluster]:
     """The servers of the whole run, on the ports of the repository's config.toml; tests take `galera` instead."""
-    with _turn("galera"), GaleraCluster(skip_name_resolve=False, performance_schema=True) as cluster:
+    with GaleraCluster(skip_name_resolve=False, performance_schema=True) as cluster:
         yield cluster
 
 
