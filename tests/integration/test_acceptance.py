@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,18 +21,18 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 PORTS = (3351, 3352, 3353)
 
-Run = Callable[[Mapping[str, str]], "subprocess.CompletedProcess[str]"]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run the acceptance tests on the nodes of these names and URLs."""
+    """Run the acceptance tests on the nodes of these names and URLs, with further options of pytest."""
 
-    def run(nodes: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(nodes: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
         config = tmp_path / "my.toml"
         config.write_text("".join(f'[[nodes]]\nname = "{name}"\ndsn = "{dsn}"\n' for name, dsn in nodes.items()))
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance"],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "tests/acceptance"],
             cwd=ROOT,
             env={**os.environ, "DBCONFIG": str(config), "ACCEPTANCE_SECONDS": "1"},
             capture_output=True,
@@ -70,6 +71,17 @@ def test_it_passes_on_a_primary_with_standbys(run: Run, postgres: PostgresCluste
     assert "11 passed" in done.stdout
 
 
+def test_a_full_node_is_masked_by_the_others(run: Run, strangers: Mapping[str, GaleraNode]) -> None:
+    first = next(iter(strangers.values()))
+    first.sql("SET GLOBAL max_connections = 20")
+    done = run({name: node.dsn("app") for name, node in strangers.items()}, "-rP", "-k", "concurrent")
+    first.sql("SET GLOBAL max_connections = 151")
+    assert done.returncode == 0, done.stdout
+    reached = re.search(r"^141 connections at once: db3351 (\d+) ", done.stdout, re.MULTILINE)
+    assert reached is not None, done.stdout
+    assert 0 < int(reached[1]) <= 20
+
+
 def test_three_clusters_of_one_node_fail_it_and_every_missing_row_is_named(run: Run, strangers: Mapping[str, GaleraNode]) -> None:
     done = run({name: node.dsn() for name, node in strangers.items()})
     assert done.returncode == 1
@@ -91,5 +103,6 @@ def test_three_servers_without_replication_fail_it_and_every_missing_row_is_name
 
 
 def test_it_leaves_no_table_behind_when_it_fails(run: Run, strangers: Mapping[str, GaleraNode]) -> None:
-    run({name: node.dsn() for name, node in strangers.items()})
+    done = run({name: node.dsn() for name, node in strangers.items()})
+    assert "1 failed, 10 passed" in done.stdout
     assert [tables_left(node) for node in strangers.values()] == [(), (), ()]

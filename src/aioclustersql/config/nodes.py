@@ -1,7 +1,9 @@
 """From the tables of config.toml to `Node` values: which default a node takes, and the URL that comes of it.
 
 Rules: a node's own words win over [defaults]; what belongs together (`_TOGETHER`) is taken from one of them only; and a
-default password is given to no other user than the default one.
+default password is given to no other user than the default one. A `dsn` is filled like any other node: user, password, port,
+database and TLS, where it says nothing of them in any spelling; but never a host or a socket, as a URL without a host means
+the driver's own default. A `dsn` that lacks nothing is passed on letter by letter.
 """
 
 from __future__ import annotations
