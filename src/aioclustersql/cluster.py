@@ -95,7 +95,9 @@ class Cluster(Generic[C]):
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "not open"
-        nodes = ", ".join(f"{member.name} {member.breaker.health}" for member in sorted(self._registry, key=lambda m: m.name))
+        nodes = ", ".join(
+            f"{member.name} {member.breaker.health}" for member in sorted(self._registry.members, key=lambda m: m.name)
+        )
         driver = self._registry.driver.name if self._registry.has_driver else "no driver"
         return f"<Cluster {self._name!r} ({driver}, {state}): {nodes or 'no node'}>"
 
@@ -152,7 +154,7 @@ class Cluster(Generic[C]):
         native = getattr(conn, "driver_connection", conn)
         if self._registry.has_driver:
             native = self._registry.driver.unwrap(native)
-        for member in self._registry:
+        for member in self._registry.members:
             if member.issued(native):
                 return member.name
         raise UnknownNode(f"cluster {self._name!r} did not open this connection: {type(conn).__name__}")
@@ -223,7 +225,7 @@ class Cluster(Generic[C]):
             open=self._is_open,
             first_instantiated=self._created,
             hedge_tokens=self._connector.hedge_tokens,
-            nodes={member.name: node_stats(member, now) for member in self._registry},
+            nodes={member.name: node_stats(member, now) for member in self._registry.members},
         )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

@@ -34,10 +34,16 @@ class Url:
 
 
 def redact(dsn: str) -> str:
-    """`dsn` with its password, and every secret query option, replaced by `***`."""
-    dsn = re.sub(r"^([^:/?#]+://[^:@/?#]*):.*@", r"\1:***@", dsn, count=1, flags=re.DOTALL)
-    dsn = re.sub(r"^([^:@/()]*):.*@(\w+\()", r"\1:***@\2", dsn, count=1, flags=re.DOTALL)
-    return re.sub(r"((?:password|passwd|sslpassword)=)[^&]*", r"\1***", dsn, flags=re.IGNORECASE)
+    """`dsn` without its password: also when it is malformed, and then rather too much is hidden than too little."""
+    scheme, separator, rest = dsn.rpartition("://") if "@" not in dsn.partition("://")[0] else ("", "", dsn)
+    before, at, after = rest.rpartition("@")
+    if at:
+        user, colon, _ = before.partition(":")
+        rest = f"{user}{':***' if colon else ''}@{after}"
+    else:
+        rest = re.sub(r"^([^:/?#\[]*):(?!\d{1,5}(?:[/?#,]|$))[^/?#]*", r"\1:***", rest)
+    rest = re.sub(r"((?:password|passwd|sslpassword)=)[^&]*", r"\1***", rest, flags=re.IGNORECASE)
+    return scheme + separator + rest
 
 
 def _split(dsn: str) -> tuple[str, str, str, str]:
@@ -86,7 +92,7 @@ def parse_url(dsn: str) -> Url:
         raise ConfigError(f"{shown!r} names several hosts; one node has one. Give it to Cluster(nodes=...) to make them nodes")
     match = _HOST_PORT.match(hosts)
     if match is None:
-        raise ConfigError(f"{shown!r}: {hosts!r} is not host, host:port or [IPv6]:port")
+        raise ConfigError(f"{shown!r}: what stands for the host is not host, host:port or [IPv6]:port")
     path, _, query = tail.partition("#")[0].partition("?")
     user, colon, password = userinfo.removesuffix("@").partition(":")
     options: dict[str, str] = {}
@@ -109,5 +115,5 @@ def _port(text: str | None, shown: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise ConfigError(f"{shown!r}: the port {text!r} is not a number from 1 to 65535")
+        raise ConfigError(f"{shown!r}: the port is not a number from 1 to 65535")
     return int(text)

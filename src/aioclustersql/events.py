@@ -75,7 +75,7 @@ class RoleChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginStarted(Event):
-    """A login began; `reason` is first, cold, failure, hedge, failover or probe."""
+    """A login began; `reason` is first, all, failure, hedge, failover or probe."""
 
     node: str
     reason: str

@@ -5,6 +5,7 @@ All times are seconds. The estimate orders nodes, the percentile sets the hedge 
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from math import exp
 
@@ -12,8 +13,8 @@ __all__ = ["GRACE_MIN", "MIN_SAMPLES", "LoginLatency", "grace"]
 
 ALPHA = 0.2
 """Weight of a new sample in the moving average (EWMA)."""
-CAP = 4.0
-"""A sample counts at most this many times the estimate: one stall must not push a node to the end of the order."""
+CAP = 2.0
+"""A sample counts at most this many times the estimate: it takes three stalls in a row to leave the band of equality, not one."""
 DECAY = 3.0
 """Time constant, in seconds, with which an idle estimate returns to the node's own minimum."""
 MINIMUM_BUCKET, MINIMUM_BUCKETS = 60.0, 10
@@ -31,14 +32,15 @@ GRACE_MIN = 1.0
 class LoginLatency:
     """The login times of one node."""
 
-    __slots__ = ("_estimate", "_minima", "_p95", "_updated", "_window", "samples")
+    __slots__ = ("_estimate", "_floor", "_minima", "_ordered", "_updated", "_window", "samples")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
         self._updated = 0.0
-        self._minima: deque[tuple[float, float]] = deque(maxlen=MINIMUM_BUCKETS)
-        self._window: deque[tuple[float, float]] = deque(maxlen=WINDOW)
-        self._p95: float | None = None
+        self._minima: deque[tuple[float, float]] = deque()
+        self._floor: float | None = None
+        self._window: deque[tuple[float, float]] = deque()
+        self._ordered: list[float] = []
         self.samples = 0
 
     @property
@@ -53,13 +55,11 @@ class LoginLatency:
 
     def estimate(self, now: float) -> float | None:
         """The expected login time; `None` before the first sample. While idle it decays towards the node's own minimum."""
-        if self._estimate is None or not self._minima:
-            return self._estimate
-        floor = self._minimum(now)
+        estimate, floor = self._estimate, self._floor
+        if estimate is None or floor is None or estimate <= floor:
+            return estimate
         idle = now - self._updated
-        if self._estimate <= floor or idle <= 0.0:
-            return self._estimate
-        return floor + (self._estimate - floor) * exp(-idle / DECAY)
+        return floor + (estimate - floor) * exp(-idle / DECAY) if idle > 0.0 else estimate
 
     def observe(self, seconds: float, now: float) -> None:
         """A login succeeded after `seconds`."""
@@ -69,13 +69,11 @@ class LoginLatency:
             self._updated = now
         else:
             self._average(seconds, now)
-        bucket = now // MINIMUM_BUCKET
-        if self._minima and self._minima[-1][0] == bucket:
-            self._minima[-1] = (bucket, min(self._minima[-1][1], seconds))
-        else:
-            self._minima.append((bucket, seconds))
+        self._lower_floor(seconds, now)
+        if len(self._window) == WINDOW:
+            self._drop_oldest()
         self._window.append((now, seconds))
-        self._p95 = None
+        insort(self._ordered, seconds)
 
     def observe_at_least(self, seconds: float, now: float) -> None:
         """A login was cut off after `seconds` without an end: a lower bound (a censored sample).
@@ -88,16 +86,14 @@ class LoginLatency:
 
     def quantile(self, fraction: float, now: float) -> float | None:
         """That quantile of the recent successes; `None` when there are fewer than `MIN_SAMPLES` of them. Changes nothing."""
-        ordered = sorted(seconds for at, seconds in tuple(self._window) if now - at <= WINDOW_AGE)
-        if len(ordered) < MIN_SAMPLES:
-            return None
-        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+        return _quantile(sorted(seconds for at, seconds in tuple(self._window) if now - at <= WINDOW_AGE), fraction)
 
     def p95(self, now: float) -> float | None:
-        """The 95th percentile, as `quantile`; kept until the window changes."""
-        if self._forget(now) or self._p95 is None:
-            self._p95 = self.quantile(0.95, now)
-        return self._p95
+        """The 95th percentile, as `quantile`; cheap, and forgets what is too old."""
+        window = self._window
+        while window and now - window[0][0] > WINDOW_AGE:
+            self._drop_oldest()
+        return _quantile(self._ordered, 0.95)
 
     def _average(self, seconds: float, now: float) -> None:
         current = self.estimate(now)
@@ -107,18 +103,25 @@ class LoginLatency:
             self._estimate = (1 - ALPHA) * current + ALPHA * min(seconds, CAP * current)
         self._updated = now
 
-    def _minimum(self, now: float) -> float:
-        oldest = now // MINIMUM_BUCKET - MINIMUM_BUCKETS
-        while len(self._minima) > 1 and self._minima[0][0] <= oldest:
-            self._minima.popleft()
-        return min(seconds for _, seconds in self._minima)
+    def _lower_floor(self, seconds: float, now: float) -> None:
+        minima, bucket = self._minima, now // MINIMUM_BUCKET
+        if minima and minima[-1][0] == bucket:
+            if seconds < minima[-1][1]:
+                minima[-1] = (bucket, seconds)
+        else:
+            minima.append((bucket, seconds))
+            while minima[0][0] <= bucket - MINIMUM_BUCKETS:
+                minima.popleft()
+        self._floor = min(lowest for _, lowest in minima)
 
-    def _forget(self, now: float) -> bool:
-        window, forgot = self._window, False
-        while window and now - window[0][0] > WINDOW_AGE:
-            window.popleft()
-            forgot = True
-        return forgot
+    def _drop_oldest(self) -> None:
+        _, seconds = self._window.popleft()
+        del self._ordered[bisect_left(self._ordered, seconds)]
+
+
+def _quantile(ordered: list[float], fraction: float) -> float | None:
+    count = len(ordered)
+    return ordered[min(count - 1, int(fraction * count))] if count >= MIN_SAMPLES else None
 
 
 def grace(latency: LoginLatency, now: float) -> float:

@@ -12,7 +12,7 @@ one attempt after another with a delay between; the delay here is the node's own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from statistics import median
 from typing import NamedTuple
@@ -36,7 +36,8 @@ class Reason(StrEnum):
     """Why a login was started."""
 
     FIRST = "first"
-    COLD = "cold"
+    ALL = "all"
+    """Together with all others: nothing is known of any, or `stagger=0`."""
     FAILURE = "failure"
     HEDGE = "hedge"
     FAILOVER = "failover"
@@ -100,19 +101,24 @@ class HedgeBudget:
 class Race:
     """Which login starts when, for one connect. Its methods return the logins to start now.
 
-    The login watched is the one started last of those under way; its delays are asked for anew each time, because they grow with
-    the logins under way on its node.
+    `rest` is asked, when it is first needed, for what comes after `first`: the order of the others, and the reserve. The login
+    watched is the one started last of those under way; its delays are asked for anew each time, because they grow with the
+    logins under way on its node.
     """
 
-    __slots__ = ("_all_at_once", "_delays_of", "_failovers", "_pending", "_refused", "_reserve", "_running")
+    __slots__ = ("_delays_of", "_failovers", "_first", "_pending", "_refused", "_reserve", "_rest", "_running")
 
     def __init__(
-        self, first: Iterable[str], reserve: Iterable[str], *, all_at_once: bool, delays_of: Callable[[str], Delays]
+        self,
+        first: Sequence[str],
+        rest: Callable[[], tuple[Iterable[str], Iterable[str]]] | None,
+        delays_of: Callable[[str], Delays],
     ) -> None:
-        self._pending = list(first)
-        self._reserve = list(reserve)
-        self._all_at_once = all_at_once
+        self._first = first
+        self._rest = rest
         self._delays_of = delays_of
+        self._pending: list[str] = []
+        self._reserve: list[str] = []
         self._running: list[str] = []
         self._refused: str | None = None
         self._failovers = 0
@@ -120,21 +126,23 @@ class Race:
     @property
     def over(self) -> bool:
         """Whether nothing is under way and nothing is left to start."""
-        return not (self._running or self._pending or self._reserve)
+        return not (self._running or self.waiting)
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Nodes that have not been started."""
+        self._ask_for_rest()
         return (*self._pending, *self._reserve)
 
     def begin(self) -> list[Start]:
-        """The first login; all of them when the race is cold."""
-        if not self._pending:
-            return self._start(Reason.COLD, self._reserve)
-        return self._start(Reason.COLD if self._all_at_once else Reason.FIRST, self._pending, all_of_them=self._all_at_once)
+        """The first login, or all of them when nothing is known of any."""
+        self._running.extend(self._first)
+        reason = Reason.FIRST if len(self._first) == 1 else Reason.ALL
+        return [Start(name, reason) for name in self._first]
 
     def failed(self, name: str) -> list[Start]:
         """A login ended without a connection: the next starts at once, the reserve when nothing else is under way."""
+        self._ask_for_rest()
         if name in self._running:
             self._running.remove(name)
         if self._pending:
@@ -148,12 +156,13 @@ class Race:
         watched = self._watched()
         if watched is None:
             return None
-        hedge_possible = self._pending and self._refused != watched
+        hedge_possible = (self._pending or self._rest) and self._refused != watched
         hedge, failover = self._delays_of(watched)
         return quiet_since(watched) + (hedge if hedge_possible else failover)
 
     def tick(self, now: float, quiet_since: Callable[[str], float], budget: HedgeBudget) -> list[Start]:
         """Time has passed: hedge, or fail over, if the watched login has been silent for long enough."""
+        self._ask_for_rest()
         watched = self._watched()
         if watched is None:
             return []
@@ -171,7 +180,14 @@ class Race:
         return []
 
     def _watched(self) -> str | None:
-        return self._running[-1] if self._running and (self._pending or self._reserve) else None
+        return self._running[-1] if self._running and (self._pending or self._reserve or self._rest) else None
+
+    def _ask_for_rest(self) -> None:
+        if self._rest is not None:
+            pending, reserve = self._rest()
+            self._rest = None
+            self._pending = [name for name in pending if name not in self._first]
+            self._reserve = [name for name in reserve if name not in self._first]
 
     def _start(self, reason: Reason, names: list[str], *, all_of_them: bool = True) -> list[Start]:
         started = names[:] if all_of_them else names[:1]

@@ -1,24 +1,24 @@
 """Which nodes may serve a target, and in which order to try them; pure.
 
 The order is by cost = login latency x (connections handed out and open + logins in flight + 1) / weight. Latencies within
-1.5 x of each other count as equal, because two noisy averages of equal nodes never are; ties go to the node chosen least
-recently.
+1.5 x (or 2 ms) of each other count as equal, because two noisy averages of equal nodes never are; ties go to the node chosen
+least recently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..node import Role, Target
 from .health import Rng
 
-__all__ = ["Candidate", "Fit", "Order", "fit", "order"]
+__all__ = ["Candidate", "Fit", "Order", "fit", "order", "pick"]
 
-BAND = 1.5
-"""Latencies within this factor of each other count as equal."""
+BAND, NOISE = 1.5, 0.002
+"""Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
+_DRAWS = 3
 
 
 class Fit(IntEnum):
@@ -68,25 +68,30 @@ class Candidate(Protocol):
         """A number that grows with every choice; the smallest was chosen least recently."""
         ...
 
+    @property
+    def usable(self) -> bool:
+        """Whether its breaker is closed."""
+        ...
+
+    @property
+    def avoid_until(self) -> float:
+        """Until then it belongs at the end of the order (full, or misconfigured)."""
+        ...
+
+    @property
+    def congested(self) -> bool:
+        """Whether it has as many unfinished lost logins as it may."""
+        ...
+
     def login_estimate(self, now: float) -> float | None:
         """Expected login time in seconds, `None` when unknown."""
         ...
 
-    def is_open(self) -> bool:
-        """Whether its breaker is open."""
-        ...
 
-    def is_avoided(self, now: float) -> bool:
-        """Whether it belongs at the end of the order for now (full, or misconfigured)."""
-        ...
-
-    def is_congested(self) -> bool:
-        """Whether it has as many unfinished lost logins as it may."""
-        ...
+X = TypeVar("X", bound=Candidate)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What one connect tries. `cold`: nothing is known of any of `first`, so that only a race of all tells."""
 
     first: tuple[str, ...]
@@ -95,23 +100,40 @@ class Order:
     cold: bool
 
 
-def order(candidates: Iterable[Candidate], target: Target, now: float, rng: Rng) -> Order:
+def pick(candidates: Sequence[X], target: Target, now: float, rng: Rng) -> X | None:
+    """The node of a warm connect, by the power of two choices, without a look at the others.
+
+    `None` when a few draws found no two that are fit, measured, closed and not avoided: then `order` knows.
+    """
+    count = len(candidates)
+    for _ in range(_DRAWS if count > 1 else 0):
+        index = int(rng.random() * count)
+        one = candidates[index]
+        other = candidates[(index + 1 + int(rng.random() * (count - 1))) % count]
+        if (first := _plain(one, target, now)) is None or (second := _plain(other, target, now)) is None:
+            continue
+        low = min(first, second)
+        return min(_keyed(one, first, low), _keyed(other, second, low))[3]
+    return None
+
+
+def order(candidates: Iterable[X], target: Target, now: float, rng: Rng) -> Order:
     """The order of one connect; see the module's head.
 
     `first` holds the fit nodes with a closed breaker: those that fit fully before fallbacks, the avoided after the others, the
     unmeasured last. With none, all are in `first`, to be tried at once.
     """
-    tiers: dict[tuple[Fit, bool], list[tuple[float, Candidate]]] = {}
+    tiers: dict[tuple[Fit, bool], list[tuple[float, X]]] = {}
     unmeasured: list[str] = []
     reserve: list[str] = []
     for candidate in candidates:
         fitness = fit(candidate.role, target)
-        if fitness is Fit.NO or candidate.is_open() or candidate.is_congested():
+        if fitness is Fit.NO or not candidate.usable or candidate.congested:
             reserve.append(candidate.name)
         elif (estimate := candidate.login_estimate(now)) is None:
             unmeasured.append(candidate.name)
         else:
-            tiers.setdefault((fitness, candidate.is_avoided(now)), []).append((estimate, candidate))
+            tiers.setdefault((fitness, now < candidate.avoid_until), []).append((estimate, candidate))
     if not tiers:
         return Order(tuple(unmeasured or reserve), tuple(reserve if unmeasured else ()), cold=True)
     keys = sorted(tiers)
@@ -119,24 +141,40 @@ def order(candidates: Iterable[Candidate], target: Target, now: float, rng: Rng)
     return Order((*names, *unmeasured), tuple(reserve), cold=False)
 
 
-def _by_cost(measured: Sequence[tuple[float, Candidate]], rng: Rng | None) -> list[str]:
+def _plain(candidate: Candidate, target: Target, now: float) -> float | None:
+    """The estimate of a node about which there is nothing special."""
+    if not candidate.usable or now < candidate.avoid_until or fit(candidate.role, target) is not Fit.YES or candidate.congested:
+        return None
+    return candidate.login_estimate(now)
+
+
+def _keyed(candidate: X, estimate: float, low: float) -> tuple[float, int, str, X]:
+    """Its place in the order, `low` being the smallest estimate of those that are compared."""
+    base = low if _equal(estimate, low) else estimate
+    return (base * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
+
+
+def _equal(estimate: float, low: float) -> bool:
+    return estimate <= max(BAND * low, low + NOISE)
+
+
+def _by_cost(measured: list[tuple[float, X]], rng: Rng | None) -> list[str]:
     """Names by cost; with `rng`, the first by the power of two choices."""
     if len(measured) == 1:
         return [measured[0][1].name]
-    keyed: list[tuple[float, int, str]] = []
-    base = 0.0
-    for estimate, candidate in sorted(measured, key=_estimate_of):
-        if estimate > BAND * base:
-            base = estimate
-        keyed.append((base * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name))
-    if rng is None:
-        return [name for *_, name in sorted(keyed)]
-    one = int(rng.random() * len(keyed))
-    other = (one + 1 + int(rng.random() * (len(keyed) - 1))) % len(keyed)
-    best = min(keyed[one], keyed[other])
-    keyed.remove(best)
-    keyed.sort()
-    return [best[2], *(name for *_, name in keyed)]
+    measured.sort(key=_estimate_of)
+    keyed: list[tuple[float, int, str, X]] = []
+    low = measured[0][0]
+    for estimate, candidate in measured:
+        low = low if _equal(estimate, low) else estimate
+        keyed.append(_keyed(candidate, estimate, low))
+    if rng is not None:
+        one = int(rng.random() * len(keyed))
+        other = (one + 1 + int(rng.random() * (len(keyed) - 1))) % len(keyed)
+        chosen = min(keyed[one], keyed[other])
+        keyed.remove(chosen)
+        return [chosen[2], *(name for _, _, name, _ in sorted(keyed))]
+    return [name for _, _, name, _ in sorted(keyed)]
 
 
 def _estimate_of(measured: tuple[float, Candidate]) -> float:

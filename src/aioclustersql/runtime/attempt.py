@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..drivers.base import Password
 from ..errors import LoginAbandoned, NodeNotFit
@@ -32,8 +31,7 @@ _PAST_GRACE = "no answer within its grace"
 _NODES_TURN = ("logging in", "being validated")
 
 
-@dataclass(frozen=True, slots=True)
-class LoginRequest(Generic[C]):
+class LoginRequest(NamedTuple, Generic[C]):
     """What one connect wants of its logins. `options` go over the node's own."""
 
     target: Target
@@ -41,8 +39,7 @@ class LoginRequest(Generic[C]):
     init: Callable[[C], Awaitable[object]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened(Generic[C]):
+class Opened(NamedTuple, Generic[C]):
     """A connection that is served and set up. Whoever holds this owns it."""
 
     member: Member[C]
@@ -58,7 +55,7 @@ async def _resolve(password: Password) -> str | None:
 
 
 class Attempt(Generic[C]):
-    """A login under way. Its `task` ends with an `Opened`, with the error, or with None when it had lost."""
+    """A login under way."""
 
     def __init__(
         self,
@@ -67,8 +64,9 @@ class Attempt(Generic[C]):
         member: Member[C],
         request: LoginRequest[C],
         reason: Reason,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._registry = registry
         self._disposal = disposal
         self._request = request
@@ -85,9 +83,14 @@ class Attempt(Generic[C]):
             self._arm_grace()
         else:
             registry.chosen(member)
-        self.task: asyncio.Task[Opened[C] | None] = self._loop.create_task(
-            self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}"
-        )
+        self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
+        self._task = loop.create_task(self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}")
+
+    @property
+    def task(self) -> asyncio.Task[Opened[C] | None]:
+        """Ends with an `Opened`, with the error, or with None when it had lost."""
+        assert self._task is not None  # noqa: S101 - set where it is made
+        return self._task
 
     def __repr__(self) -> str:
         lost = ", lost" if self.lost else ""
@@ -157,7 +160,7 @@ class Attempt(Generic[C]):
                 raise asyncio.CancelledError from exc
             self._failed(exc, of_the_node=True)
             raise
-        if _cancelled():
+        if self._cancelled():
             driver.terminate(conn)
             raise asyncio.CancelledError
         now = self._loop.time()
@@ -171,18 +174,18 @@ class Attempt(Generic[C]):
             fitness = await self._validate(conn) if self._probe or not self.lost else Fit.NO
             if self._request.init is not None and not self.lost:
                 await self._set_up(conn, self._request.init)
-            wanted = not self.lost and not _cancelled()
+            wanted = not self.lost and not self._cancelled()
         except Exception:
             if self._cut is not None:
                 raise asyncio.CancelledError from None
             raise
         finally:
             if not wanted:
-                if _cancelled():
+                if self._cancelled():
                     self._registry.driver.terminate(conn)
                 else:
                     self._goodbye(conn)
-        if _cancelled():
+        if self._cancelled():
             raise asyncio.CancelledError
         return Opened(self.member, conn, fitness) if wanted else None
 
@@ -214,9 +217,8 @@ class Attempt(Generic[C]):
         self._registry.login_failed(self, exc, now - self.started, now, of_the_node=of_the_node)
 
     def _ended_by_us(self, why: str) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
+        if self._task is not None:
+            self._task.uncancel()
         now = self._loop.time()
         silent = why is _PAST_GRACE and self.phase in _NODES_TURN
         since = self.started if self._speaking_since is None else self._speaking_since
@@ -224,14 +226,12 @@ class Attempt(Generic[C]):
         if not self.lost:
             raise LoginAbandoned(f"ended after {now - self.started:.3g} s: {why}")
 
+    def _cancelled(self) -> bool:
+        """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
+        return self._task is not None and self._task.cancelling() > 0
+
     def _goodbye(self, conn: C) -> None:
         self._disposal.close(self._registry.driver, conn, GOODBYE)
-
-
-def _cancelled() -> bool:
-    """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _misfit(role: Role, target: Target) -> str:

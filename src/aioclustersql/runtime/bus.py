@@ -22,6 +22,11 @@ class Bus:
         self._cluster = cluster
         self._listeners: tuple[Listener, ...] = ()
 
+    @property
+    def listened_to(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event from now on; returns the function that ends it (twice does no harm)."""
         entry = [listener]
@@ -43,5 +48,5 @@ class Bus:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever a listener raises is its own
                 _log.exception("cluster %s: a listener failed on %s", self._cluster, type(event).__name__)

@@ -17,11 +17,11 @@ from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NoNodeAvailab
 from ..failure import FailureKind
 from ..node import Target
 from ..policy.racing import HedgeBudget, Reason
-from ..policy.ranking import Order, order
+from ..policy.ranking import Order, order, pick
 from .attempt import Attempt, LoginRequest
 from .disposal import Disposal
 from .member import Member
-from .race import RaceRunner, RaceTimes
+from .race import Field, RaceRunner, RaceTimes
 from .registry import Registry
 
 __all__ = ["Connector", "Stagger"]
@@ -31,8 +31,6 @@ Stagger = Literal["auto", 0]
 
 EXPLORE = 0.01
 """This part of the connects also logs in, in the background, on the node that was measured longest ago."""
-LEARNT = 3
-"""A node with fewer samples is measured in the background, one node per connect: a single login says little."""
 FRESH = 1.0
 """A node measured within so many seconds needs no exploration."""
 RETRY_FIRST, RETRY_MAX = 0.05, 1.0
@@ -66,7 +64,7 @@ class Connector(Generic[C]):
 
     def close_connection(self, conn: C, within: float) -> asyncio.Task[None]:
         """Say goodbye to a connection that was handed out, in a task of its own."""
-        for member in self._registry:
+        for member in self._registry.members:
             member.give_back(conn)
         return self._disposal.close(self._registry.driver, conn, within)
 
@@ -85,7 +83,8 @@ class Connector(Generic[C]):
         busy = self._callers or self._disposal or self._registry.attempts
         if old is not None and not old.is_closed() and (in_use or (old.is_running() and busy)):
             raise WrongLoop(
-                f"cluster {self._registry.cluster!r} is in use in another event loop; close it there, or make one cluster per loop"
+                f"cluster {self._registry.cluster!r} is in use in another event loop; "
+                "close it there, or make one cluster per loop"
             )
         self._registry.forget_logins()
         if old is not None and loop.time() < self._clock:
@@ -122,32 +121,33 @@ class Connector(Generic[C]):
     async def connect(self, target: Target, timeout: float, options: Mapping[str, Any], *, wait: bool, in_use: bool) -> C:
         """A connection that fits `target`, within `timeout` seconds (`math.inf`: without end)."""
         stop = self.bind(in_use=in_use)
-        loop = asyncio.get_running_loop()
+        loop = stop.get_loop()
         began = loop.time()
         deadline = began + timeout
         request = LoginRequest(target, options, self._init)
         if options:
-            for member in self._registry:
+            for member in self._registry.members:
                 self._registry.driver.override(member.endpoint, options)
         self._callers += 1
         try:
             if not wait:
-                return await self._race(request, deadline, stop)
-            return await self._races(request, deadline, stop)
+                return await self._race(request, deadline, stop, loop)
+            return await self._races(request, deadline, stop, loop)
         except ClusterError as exc:
             self._registry.bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc))
             raise
         finally:
             self._callers -= 1
 
-    async def _races(self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None]) -> C:
+    async def _races(
+        self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
+    ) -> C:
         """Race again, after a pause, until one is won or the deadline passes; at once when time heals nothing."""
-        loop = asyncio.get_running_loop()
         began = loop.time()
         pause = RETRY_FIRST
         while True:
             try:
-                return await self._race(request, deadline, stop)
+                return await self._race(request, deadline, stop, loop)
             except (AllNodesFailed, NoNodeAvailable) as exc:
                 if self._is_permanent(exc):
                     raise
@@ -171,44 +171,54 @@ class Connector(Generic[C]):
         classify = self._registry.driver.classify
         return bool(exc.errors) and all(classify(error) is FailureKind.CONFIGURATION for error in exc.errors.values())
 
-    async def _race(self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None]) -> C:
+    async def _race(
+        self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
+    ) -> C:
         """One race, behind the gate when it is a cold one."""
-        loop = asyncio.get_running_loop()
         began = loop.time()
-        plan = self._plan(request.target)
-        while plan.cold and self._stagger != 0 and self._gate is not None:
+        field = self._field(request.target, began)
+        while field.cold and self._gate is not None:
             await self._wait_for_gate(self._gate, request, began, deadline, stop)
-            plan = self._plan(request.target)
+            field = self._field(request.target, loop.time())
         if deadline <= loop.time():
             raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
         self._budget.deposit()
-        gate = None
-        if plan.cold and self._stagger != 0:
-            gate = self._gate = loop.create_future()
-        all_at_once = plan.cold or self._stagger == 0
+        gate = self._gate = loop.create_future() if field.cold else self._gate
         times = RaceTimes(began, deadline, stop)
-        race = RaceRunner(self._registry, self._disposal, self._budget, plan, request, times, all_at_once=all_at_once)
+        race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
         try:
-            self._probe(plan, loop.time(), all_at_once=all_at_once)
-            opened = await race.run()
+            self._probe(field, loop.time())
+            member, conn, _ = await race.run()
         finally:
-            if gate is not None:
+            if field.cold and gate is not None:
                 gate.set_result(None)
-                self._gate = None if self._gate is gate else self._gate
-        member = opened.member
-        member.issue(opened.conn)
+                self._gate = None
+        member.issue(conn)
         member.counters.wins += 1
         member.counters.connections += 1
-        self._registry.bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=race.logins)
-        return opened.conn
+        bus = self._registry.bus
+        if bus.listened_to:
+            bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=race.logins)
+        return conn
 
-    def _plan(self, target: Target) -> Order:
-        if not len(self._registry):
-            raise NoNodeAvailable(f"cluster {self._registry.cluster!r} has no node; register one with add_node")
-        is_closed = self._registry.driver.is_closed
-        for member in self._registry:
-            member.sweep(is_closed)
-        return order(self._registry, target, self.now, self._registry.rng)
+    def _field(self, target: Target, now: float) -> Field:
+        """Who starts first, and how the others are found if he does not win."""
+        registry = self._registry
+        members = registry.members
+        if not members:
+            raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
+
+        def others() -> Order:
+            return order(registry.members, target, self.now, registry.rng)
+
+        if self._stagger != 0:
+            picked = pick(members, target, now, registry.rng)
+            if picked is not None:
+                return Field((picked.name,), others, cold=False)
+        first, _, cold = order(members, target, now, registry.rng)
+        if self._stagger == 0:
+            return Field(first, others, cold=False)
+        return Field(first if cold else first[:1], others, cold=cold)
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
@@ -226,30 +236,44 @@ class Connector(Generic[C]):
 
     def _under_way(self) -> str:
         parts = []
-        for member in sorted(self._registry, key=lambda member: member.name):
+        for member in sorted(self._registry.members, key=lambda member: member.name):
             doing = [f"{attempt.phase} for {self.now - attempt.started:.3g} s" for attempt in member.attempts]
             what = ", ".join(doing) or member.last_error_message or "nothing under way"
             parts.append(f"{member.name} ({member.endpoint.address}): {what}")
         return "; ".join(parts)
 
-    def _probe(self, plan: Order, now: float, *, all_at_once: bool) -> None:
+    def _probe(self, field: Field, now: float) -> None:
         """Log in, in the background and for nobody, where something is to be learnt; the caller's race does not wait for it."""
-        rng = self._registry.rng
-        oldest: Member[C] | None = None
-        explore = not all_at_once and rng.random() < EXPLORE
-        for member in self._registry:
-            if member.attempts or (all_at_once and member.name in plan.first) or member.name == plan.first[0]:
+        registry = self._registry
+        candidates: list[Member[C]] = []
+        for member in tuple(registry.unsettled) if registry.unsettled else ():
+            if member.settled:
+                registry.unsettled.discard(member)
+            elif member.attempts or member.name in field.first:
                 continue
-            if member.breaker.wants_probe(now):
-                self._registry.probing(member, now)
+            elif member.breaker.wants_probe(now):
+                registry.probing(member, now)
                 self._start_probe(member)
-            elif not all_at_once and not member.is_open() and not member.is_avoided(now):
-                latency = member.latency
-                if latency.samples < LEARNT or (explore and now - latency.last_sample > FRESH):
-                    if oldest is None or latency.last_sample < oldest.latency.last_sample:
-                        oldest = member
-        if oldest is not None:
-            self._start_probe(oldest)
+            elif member.usable and now >= member.avoid_until:
+                candidates.append(member)
+        if field.cold or self._stagger == 0:
+            return
+        if not candidates and registry.rng.random() < EXPLORE:
+            candidates = [
+                member
+                for member in registry.members
+                if member.usable
+                and not member.attempts
+                and now - member.latency.last_sample > FRESH
+                and now >= member.avoid_until
+            ]
+        if candidates:
+            self._start_probe(min(candidates, key=_measured_at))
 
     def _start_probe(self, member: Member[C]) -> None:
-        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE)
+        assert self._loop is not None  # noqa: S101 - a race is running
+        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE, self._loop)
+
+
+def _measured_at(member: Member[C]) -> float:
+    return member.latency.last_sample

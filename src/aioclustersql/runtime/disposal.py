@@ -61,7 +61,7 @@ class Disposal(Generic[C]):
         try:
             with anyio.move_on_after(within):
                 await driver.close(conn)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - nobody is left who could care
             _log.debug("closing a connection: %r", exc)
         finally:
             # A task cancelled at the loop's end comes here, too. On a connection that is closed this does nothing.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..drivers.base import Endpoint
-from ..node import Node, Role
+from ..node import Health, Node, Role
 from ..policy.health import Breaker
 from ..policy.latency import LoginLatency
 
@@ -21,8 +21,10 @@ C = TypeVar("C")
 
 MAX_STRAGGLERS = 2
 """A node with so many unfinished lost logins gets no further racing login until one ends."""
+LEARNT = 3
+"""A node with fewer samples is measured in the background, one node per connect: a single login says little."""
 _SWEEP = 32
-"""Handed-out connections looked at per connect, in turn: enough to be exact for small numbers, bounded for large ones."""
+"""Handed-out connections looked at per choice, in turn: enough to be exact for small numbers, bounded for large ones."""
 
 
 class Counters:
@@ -37,8 +39,10 @@ class Counters:
 class Member(Generic[C]):
     """One node. Satisfies `policy.ranking.Candidate`."""
 
-    def __init__(self, node: Node, endpoint: Endpoint) -> None:
+    def __init__(self, node: Node, endpoint: Endpoint, is_closed: Callable[[C], bool]) -> None:
         self.node = node
+        self.name = node.name
+        self.weight = node.weight
         self.endpoint = endpoint
         self.counters = Counters()
         self.attempts: set[Attempt[C]] = set()
@@ -47,6 +51,7 @@ class Member(Generic[C]):
         self.last_error: datetime | None = None
         self.last_error_message: str | None = None
         self.secret: str | None = None
+        self._is_closed = is_closed
         self._issued: dict[int, weakref.ref[Any]] = {}
         self.start_afresh()
 
@@ -54,21 +59,28 @@ class Member(Generic[C]):
         """Forget what was measured: the address is another one, or the clock is."""
         self.latency = LoginLatency()
         self.breaker = Breaker()
+        self.usable = True
         self.role = Role.UNKNOWN
         self.avoid_until = 0.0
         self.heard_at = float("-inf")
 
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def weight(self) -> float:
-        return self.node.weight
+    def update(self, node: Node, endpoint: Endpoint) -> None:
+        """Another address, weight or options; with another address nothing known holds any more."""
+        moved = endpoint.address != self.endpoint.address
+        self.node, self.weight, self.endpoint = node, node.weight, endpoint
+        if moved:
+            self.start_afresh()
 
     @property
     def load(self) -> int:
+        if self._issued:
+            self._sweep()
         return len(self._issued) + len(self.attempts)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be learnt by a login in the background."""
+        return self.breaker.health is Health.UP and self.latency.samples >= LEARNT
 
     @property
     def open_connections(self) -> int:
@@ -83,13 +95,8 @@ class Member(Generic[C]):
     def login_estimate(self, now: float) -> float | None:
         return self.latency.estimate(now)
 
-    def is_open(self) -> bool:
-        return not self.breaker.closed
-
-    def is_avoided(self, now: float) -> bool:
-        return now < self.avoid_until
-
-    def is_congested(self) -> bool:
+    @property
+    def congested(self) -> bool:
         return len(self.attempts) >= MAX_STRAGGLERS and self.stragglers >= MAX_STRAGGLERS
 
     def issue(self, conn: C) -> None:
@@ -107,10 +114,10 @@ class Member(Generic[C]):
         ref = self._issued.get(id(conn))
         return ref is not None and ref() is conn
 
-    def sweep(self, is_closed: Callable[[C], bool]) -> None:
+    def _sweep(self) -> None:
         """Forget some of the handed-out connections that their users have closed; a few at each call, in turn."""
         for key in list(self._issued)[:_SWEEP]:
             ref = self._issued.pop(key, None)
             conn = ref() if ref is not None else None
-            if ref is not None and conn is not None and not is_closed(conn):
+            if ref is not None and conn is not None and not self._is_closed(conn):
                 self._issued[key] = ref

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import AllNodesFailed, ConnectTimeout, LoginAbandoned, NotOpen
@@ -20,7 +20,7 @@ from .disposal import Disposal
 from .member import Member
 from .registry import Registry, describe
 
-__all__ = ["RaceRunner", "RaceTimes"]
+__all__ = ["Field", "RaceRunner", "RaceTimes"]
 
 C = TypeVar("C")
 
@@ -33,33 +33,40 @@ class RaceTimes(NamedTuple):
     stop: asyncio.Future[None]
 
 
+class Field(NamedTuple):
+    """Who runs: these start at once; the order of the others is asked for when it is needed. `cold`: nobody knows any of them."""
+
+    first: tuple[str, ...]
+    others: Callable[[], Order]
+    cold: bool
+
+
 class RaceRunner(Generic[C]):
-    """One race over the nodes of `order`."""
+    """One race."""
 
     def __init__(
         self,
         registry: Registry[C],
         disposal: Disposal[C],
         budget: HedgeBudget,
-        order: Order,
+        field: Field,
         request: LoginRequest[C],
         times: RaceTimes,
-        *,
-        all_at_once: bool,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._registry = registry
         self._disposal = disposal
         self._budget = budget
         self._request = request
         self._began, self._deadline, self._stop = times
-        self._members = {name: registry.get(name) for name in (*order.first, *order.reserve)}
         self._attempts: dict[str, Attempt[C]] = {}
         self._running: dict[asyncio.Task[Opened[C] | None], Attempt[C]] = {}
         self._errors: dict[str, BaseException] = {}
         self._held: Opened[C] | None = None
         self._hold_until = math.inf
-        self._race = Race(order.first, order.reserve, all_at_once=all_at_once, delays_of=self._delays)
+        self._field = field
+        self._race = Race(field.first, self._rest if len(registry.members) > len(field.first) else None, self._delays)
 
     @property
     def logins(self) -> int:
@@ -136,30 +143,34 @@ class RaceRunner(Generic[C]):
         """Whether a login under way or to come may fit better than the connection in hand."""
         names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
         return any(
-            fit(member.role, self._request.target) is Fit.YES and not member.is_open()
+            member.usable and fit(member.role, self._request.target) is Fit.YES
             for name in names
-            if (member := self._members[name])
+            if (member := self._registry.find(name)) is not None
         )
 
     def _start(self, starts: Iterable[Start]) -> None:
         queue = list(starts)
         while queue:
             name, reason = queue.pop(0)
-            member = self._members[name]
-            if not self._registry.is_current(member):
+            member = self._registry.find(name)
+            if member is None:
                 self._errors[name] = LoginAbandoned("the node was removed")
                 queue.extend(self._race.failed(name))
                 continue
             if reason is Reason.HEDGE:
                 member.counters.hedges += 1
-            attempt = Attempt(self._registry, self._disposal, member, self._request, reason)
+            attempt = Attempt(self._registry, self._disposal, member, self._request, reason, self._loop)
             self._attempts[name] = attempt
             self._running[attempt.task] = attempt
 
     def _delays(self, name: str) -> Delays:
-        member = self._members[name]
-        others: Iterable[LoginLatency] = (other.latency for other in self._members.values())
+        member = self._attempts[name].member
+        others: Iterable[LoginLatency] = (other.latency for other in self._registry.members)
         return delays(member.latency, others, len(member.attempts), self._loop.time())
+
+    def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
+        first, reserve, _ = self._field.others()
+        return first, reserve
 
     def _quiet_since(self, name: str) -> float:
         return self._attempts[name].quiet_since
@@ -169,14 +180,13 @@ class RaceRunner(Generic[C]):
 
     def _report(self, now: float) -> str:
         """What each node was doing when the time was over."""
-        parts = [
-            f"{name} ({member.endpoint.address}): {self._doing(name, member, now)}"
-            for name, member in sorted(self._members.items())
-        ]
+        members = sorted(self._registry.members, key=lambda member: member.name)
+        parts = [f"{member.name} ({member.endpoint.address}): {self._doing(member, now)}" for member in members]
         waited = now - self._began
         return f"no connection within {waited:.3g} s (target {self._request.target}): " + "; ".join(parts)
 
-    def _doing(self, name: str, member: Member[C], now: float) -> str:
+    def _doing(self, member: Member[C], now: float) -> str:
+        name = member.name
         if name in self._errors:
             return describe(self._errors[name], member.secret)
         if (attempt := self._attempts.get(name)) is None:
@@ -188,7 +198,7 @@ def _all_failed(target: str, errors: dict[str, BaseException], registry: Registr
     """The error that names every node and its cause."""
     parts = []
     for name, exc in sorted(errors.items()):
-        member = next((member for member in registry if member.name == name), None)
+        member = registry.find(name)
         address = f" ({member.endpoint.address})" if member is not None else ""
         parts.append(f"{name}{address}: {describe(exc, member.secret if member is not None else None)}")
     error = AllNodesFailed(f"every node failed (target {target}): " + "; ".join(parts), errors)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import logging
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -48,6 +47,8 @@ class Registry(Generic[C]):
         self.attempts: set[Attempt[C]] = set()
         self._driver = driver
         self._members: dict[str, Member[C]] = {}
+        self.members: tuple[Member[C], ...] = ()
+        self.unsettled: set[Member[C]] = set()
         self._choices = itertools.count(1)
 
     @property
@@ -66,11 +67,9 @@ class Registry(Generic[C]):
         """Whether the driver is known by now."""
         return self._driver is not None
 
-    def __iter__(self) -> Iterator[Member[C]]:
-        return iter(tuple(self._members.values()))
-
-    def __len__(self) -> int:
-        return len(self._members)
+    def _changed(self) -> None:
+        self.members = tuple(self._members.values())
+        self.unsettled = {member for member in self.members if not member.settled}
 
     def names(self) -> tuple[str, ...]:
         """The registered names, sorted."""
@@ -84,6 +83,10 @@ class Registry(Generic[C]):
             known = ", ".join(self.names()) or "none"
             raise UnknownNode(f"cluster {self.cluster!r} has no node {name!r}; registered: {known}") from None
 
+    def find(self, name: str) -> Member[C] | None:
+        """The node of that name, if it is registered."""
+        return self._members.get(name)
+
     def is_current(self, member: Member[C]) -> bool:
         """Whether this very node is still registered (a node added anew under its name is another)."""
         return self._members.get(member.name) is member
@@ -92,22 +95,21 @@ class Registry(Generic[C]):
         """Register a node; it takes part from the next connect on."""
         if node.name in self._members:
             raise ConfigError(f"cluster {self.cluster!r} already has a node {node.name!r}; change it with update_node")
-        self._members[node.name] = Member(node, endpoint)
+        self._members[node.name] = Member(node, endpoint, self.driver.is_closed)
+        self._changed()
         self.bus.emit(events.NodeAdded, node=node.name)
 
     def update(self, node: Node, endpoint: Endpoint) -> None:
         """Give a node another address, weight or options, for future logins."""
-        member = self.get(node.name)
-        moved = endpoint.address != member.endpoint.address
-        member.node, member.endpoint = node, endpoint
-        if moved:
-            member.start_afresh()
+        self.get(node.name).update(node, endpoint)
+        self._changed()
         self.bus.emit(events.NodeUpdated, node=node.name)
 
     def remove(self, name: str) -> None:
         """Forget a node at once; what is pending on it completes and is then closed."""
         self.get(name)
         del self._members[name]
+        self._changed()
         self.bus.emit(events.NodeRemoved, node=name)
 
     def chosen(self, member: Member[C]) -> None:
@@ -167,7 +169,7 @@ class Registry(Generic[C]):
             member.avoid_until = now + pause
         if (signal := login_signal(kind)) is not None:
             self._signal(member, signal, now, error)
-            if member.is_open() and kind in SILENT:
+            if not member.usable and kind in SILENT:
                 self._end_logins(member, error, but=attempt)
 
     def login_cut(self, attempt: Attempt[C], seconds: float, why: str, now: float, *, silent: bool) -> None:
@@ -180,7 +182,7 @@ class Registry(Generic[C]):
             error = f"no answer to a login within {seconds:.3g} s"
             self._note_error(member, error)
             self._signal(member, Signal.SOFT_FAILURE, now, error)
-            if member.is_open():
+            if not member.usable:
                 self._end_logins(member, error, but=attempt)
 
     def probing(self, member: Member[C], now: float) -> None:
@@ -194,8 +196,9 @@ class Registry(Generic[C]):
 
     def forget_times(self) -> None:
         """The clock is another one: what was measured by the old one means nothing."""
-        for member in self:
+        for member in self.members:
             member.start_afresh()
+        self._changed()
 
     def _note_error(self, member: Member[C], error: str) -> None:
         member.counters.errors += 1
@@ -213,8 +216,11 @@ class Registry(Generic[C]):
         if after is before or after == before:
             return
         member.breaker = after
+        member.usable = after.closed
         if after.health is before.health or not self.is_current(member):
             return
+        if after.health is not Health.UP:
+            self.unsettled.add(member)
         self.bus.emit(events.HealthChanged, node=member.name, old=before.health, new=after.health, cause=after.cause)
         level = logging.INFO if (after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE else logging.WARNING
         because = f": {after.cause}" if after.cause else ""
