@@ -35,7 +35,7 @@ class Url:
 
 def redact(dsn: str) -> str:
     """`dsn` without its password: also when it is malformed, and then rather too much is hidden than too little."""
-    scheme, separator, rest = dsn.rpartition("://") if "@" not in dsn.partition("://")[0] else ("", "", dsn)
+    scheme, separator, rest = dsn.partition("://") if "@" not in dsn.partition("://")[0] else ("", "", dsn)
     before, at, after = rest.rpartition("@")
     if at:
         user, colon, _ = before.partition(":")

@@ -84,7 +84,7 @@ def test_a_sample_after_a_pause_is_averaged_with_the_decayed_estimate():
 def test_the_minimum_is_forgotten_after_ten_minutes():
     latency = latency_of(0.001)
     for minute in range(12):
-        for _ in range(20):
+        for _ in range(40):
             latency.observe(0.050, minute * 60.0 + 30.0)
     assert latency.estimate(720.0 + 60.0) == pytest.approx(0.050, rel=1e-3)
 

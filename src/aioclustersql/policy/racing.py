@@ -70,9 +70,8 @@ def delays(own: LoginLatency, others: Iterable[LoginLatency], in_flight: int, no
     if p95 is None:
         known = [other for latency in others if (other := latency.p95(now)) is not None]
         p95 = median(known) if known else HEDGE_MAX / 2.0
-    ours = in_flight + 1
-    hedge = min(max(2.0 * p95, HEDGE_MIN), HEDGE_MAX) * ours
-    return Delays(min(hedge, DELAY_MAX), max(FAILOVER, min(2.0 * p95 * ours, DELAY_MAX)))
+    usual, ours = max(2.0 * p95, HEDGE_MIN), in_flight + 1
+    return Delays(min(min(usual, HEDGE_MAX) * ours, DELAY_MAX), min(max(FAILOVER, usual * ours), DELAY_MAX))
 
 
 class HedgeBudget:
