@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dsn import parse_url, redact
 from ..errors import ConfigError
 from .base import Driver
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 __all__ = ["by_name", "for_url"]
 
@@ -37,7 +39,7 @@ def by_name(name: str) -> Driver[Any]:
             extra = f"pip install 'aioclustersql[{name}]'"
             raise ConfigError(f"driver {name!r} needs the package {exc.name!r}: {extra}") from exc
         return driver
-    found = entry_points(group=_GROUP)
+    found = _registered()
     for entry in found:
         if entry.name == name:
             loaded: Driver[Any] = entry.load()()
@@ -56,7 +58,13 @@ def for_url(dsn: str) -> Driver[Any]:
         return by_name(named)
     if plain in _SCHEMES:
         return by_name(_SCHEMES[plain])
-    for entry in entry_points(group=_GROUP):
+    for entry in _registered():
         if entry.name not in _OURS and scheme in entry.load().schemes:
             return by_name(entry.name)
     raise ConfigError(f"{redact(dsn)!r}: no driver for {scheme!r}; known schemes: {', '.join(sorted(_SCHEMES))}")
+
+
+def _registered() -> EntryPoints:
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
+
+    return entry_points(group=_GROUP)

@@ -166,7 +166,8 @@ class RaceRunner(Generic[C]):
     def _delays(self, name: str) -> Delays:
         member = self._attempts[name].member
         others: Iterable[LoginLatency] = (other.latency for other in self._registry.members)
-        return delays(member.latency, others, len(member.attempts), self._loop.time())
+        others_under_way = max(0, len(member.attempts) - 1)
+        return delays(member.latency, others, others_under_way, self._loop.time())
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
         first, reserve, _ = self._field.others()
