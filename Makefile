@@ -50,7 +50,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python -m aioclustersql.demo $(ARGS)
 
 bench: $(VENV)/.installed-bench servers
-	$(BIN)/python bench/connect.py $(ARGS)
+	$(BIN)/python -m bench.connect $(ARGS)
 
 install: $(VENV)/.installed-dev
 

@@ -1,0 +1,1 @@
+"""What a connect costs: `python -m bench.connect`, or `make bench`."""
