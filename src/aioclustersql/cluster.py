@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from . import drivers
 from .connecting import Connecting
@@ -24,7 +24,14 @@ from .view import ClusterView, Defaults, seconds
 
 __all__ = ["Cluster", "connect"]
 
-C = TypeVar("C")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    C = TypeVar("C", default=Any)
+else:
+    from typing import TypeVar
+
+    C = TypeVar("C")
 
 
 class Cluster(Generic[C]):
@@ -73,7 +80,9 @@ class Cluster(Generic[C]):
         self._created = datetime.now(UTC)
         self._connect_options = MappingProxyType(dict(connect_options or {}))
         self._bus = Bus(name)
-        self._registry: Registry[C] = Registry(name, drivers.by_name(driver) if isinstance(driver, str) else driver, self._bus)
+        self._registry: Registry[C] = Registry(
+            name, drivers.by_name(driver) if isinstance(driver, str) else drivers.checked(driver), self._bus
+        )
         self._connector: Connector[C] = Connector(self._registry, stagger=stagger, init=init)
         self._is_open = False
         self._close_timeout = seconds(close_timeout, 5.0, "close_timeout")
@@ -203,8 +212,8 @@ class Cluster(Generic[C]):
 
         Afterwards no task, socket or timer is left, but for connections that `connect` handed out; it may be opened again.
         """
+        await self._connector.close(seconds(timeout, self._close_timeout, "timeout"), in_use=self._is_open)
         self._is_open = False
-        await self._connector.close(seconds(timeout, self._close_timeout, "timeout"))
 
     async def __aenter__(self) -> Cluster[C]:
         await self.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..dsn import parse_url, redact
 from ..errors import ConfigError
@@ -13,7 +13,9 @@ from .base import Driver
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-__all__ = ["by_name", "for_url"]
+C = TypeVar("C")
+
+__all__ = ["by_name", "checked", "for_url"]
 
 _OURS = {
     "aiomysql": "aioclustersql.drivers.aiomysql:AiomysqlDriver",
@@ -48,6 +50,13 @@ def by_name(name: str) -> Driver[Any]:
     near = difflib.get_close_matches(str(name), known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"driver {name!r} is unknown; installed: {', '.join(known)}{hint}")
+
+
+def checked(driver: Driver[C] | None) -> Driver[C] | None:
+    """A driver that was given as an object. Raises `ConfigError` for what is none, such as its class or its module."""
+    if driver is None or (not isinstance(driver, type) and callable(getattr(driver, "validate", None))):
+        return driver
+    raise ConfigError(f"driver is a name or a Driver object, not {driver!r}")
 
 
 def for_url(dsn: str) -> Driver[Any]:

@@ -150,6 +150,10 @@ class Race:
             return self._start(Reason.FAILURE, self._reserve)
         return []
 
+    def held(self, name: str) -> None:
+        """A login gave a connection that is kept in case nothing better comes: nothing is started for it."""
+        self._running.remove(name)
+
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""
         watched = self._watched()

@@ -92,13 +92,13 @@ class Connector(Generic[C]):
         self._disposal.forget()
         self._loop, self._stop, self._gate, self._callers = loop, loop.create_future(), None, 0
 
-    async def close(self, timeout: float) -> None:
+    async def close(self, timeout: float, *, in_use: bool) -> None:
         """End what is under way: callers get `NotOpen`, lost logins end within their grace, all within `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._loop is None or self._stop is None or self._stop.done():
             return
         if self._loop is not loop:
-            self._move(loop, in_use=False)
+            self._move(loop, in_use=in_use)
         stop = self._stop
         stop.set_result(None)
         try:

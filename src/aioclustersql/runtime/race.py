@@ -105,25 +105,31 @@ class RaceRunner(Generic[C]):
         opened = [found for attempt in ended if (found := self._result(attempt)) is not None]
         winner = next((found for found in opened if found.fit is Fit.YES), None)
         for spare in opened:
-            if winner is not None or self._held is not None:
-                if spare is not winner:
-                    self._dispose(spare)
+            if spare is winner:
+                continue
+            if winner is None and self._held is None:
+                self._hold(spare)
             else:
-                self._held, self._hold_until = spare, self._loop.time() + FAILOVER
+                self._dispose(spare)
         if winner is not None:
             return winner
-        for attempt in ended:
-            self._start(self._race.failed(attempt.member.name))
+        due = [
+            start for attempt in ended if attempt.member.name in self._errors for start in self._race.failed(attempt.member.name)
+        ]
         now = self._loop.time()
         if self._held is not None and (now >= min(self._hold_until, self._deadline) or not self._better_possible()):
             return self._held
-        if self._race.over:
+        if self._race.over and self._held is None:
             raise _all_failed(self._request.target, self._errors, self._registry)
         if now >= self._deadline:
             raise ConnectTimeout(self._report(now), self._errors)
-        if not ended:
-            self._start(self._race.tick(now, self._quiet_since, self._budget))
+        self._start(due if ended else self._race.tick(now, self._quiet_since, self._budget))
         return None
+
+    def _hold(self, opened: Opened[C]) -> None:
+        """Keep a connection that serves, while a node that fits better may still answer."""
+        self._held, self._hold_until = opened, self._loop.time() + FAILOVER
+        self._race.held(opened.member.name)
 
     def _result(self, attempt: Attempt[C]) -> Opened[C] | None:
         """What a finished login gave: its connection, or nothing and its error noted."""
