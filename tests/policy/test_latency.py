@@ -163,6 +163,12 @@ def test_the_percentile_is_new_after_every_sample():
     assert latency.p95(0.0) == 0.250
 
 
+def test_looking_at_a_percentile_changes_nothing():
+    latency = latency_of(*[0.010] * MIN_SAMPLES)
+    assert latency.quantile(0.95, 1_000.0) is None
+    assert latency.quantile(0.95, 0.0) == 0.010
+
+
 def test_looking_at_the_estimate_changes_nothing():
     latency = latency_of(0.001)
     for minute in range(3):
