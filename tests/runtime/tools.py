@@ -40,12 +40,12 @@ def start(cluster: FakeCluster, **arguments: Any) -> asyncio.Task[FakeConnection
     return asyncio.create_task(cluster.connect(**arguments))
 
 
-async def learn(cluster: FakeCluster, driver: FakeDriver, connects: int = 30) -> None:
+async def learn(cluster: FakeCluster, driver: FakeDriver, connects: int = 30, **arguments: Any) -> None:
     """Let every node be known well enough for percentiles, hedges be paid for, and all settle; the trace begins anew."""
     for _ in range(connects * len(cluster.nodes)):
-        driver.terminate(await cluster.connect())
+        driver.terminate(await cluster.connect(**arguments))
     while cluster.stats().hedge_tokens < 2:
-        driver.terminate(await cluster.connect())
+        driver.terminate(await cluster.connect(**arguments))
     await asyncio.sleep(5)
     driver.assert_nothing_open()
     driver.trace.clear()
