@@ -27,6 +27,8 @@ C = TypeVar("C")
 
 GOODBYE = 1.0
 """Seconds that a connection nobody wants may take to say goodbye."""
+_TICK = 1e-6
+"""A timer may fire a clock tick early."""
 _PAST_GRACE = "no answer within its grace"
 _NODES_TURN = ("logging in", "being validated")
 
@@ -80,7 +82,7 @@ class Attempt(Generic[C]):
         self._speaking_since: float | None = None
         registry.login_started(self, reason)
         if self.lost:
-            self._arm_grace()
+            self._wait_out_grace(self._loop.time())
         else:
             registry.chosen(member)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
@@ -97,6 +99,11 @@ class Attempt(Generic[C]):
         return f"<Attempt on {self.member.name}: {self.phase}{lost}>"
 
     @property
+    def is_of_the_address(self) -> bool:
+        """Whether the node still has the address that is being logged in to; else this says nothing about the node."""
+        return self._endpoint.address == self.member.endpoint.address
+
+    @property
     def quiet_since(self) -> float:
         """Since when the node owes an answer; the password's callable is not the node."""
         if self._speaking_since is None:
@@ -110,7 +117,7 @@ class Attempt(Generic[C]):
         self.lost = True
         self.member.counters.losses += 1
         if not self.task.done():
-            self._arm_grace()
+            self._wait_out_grace(self._loop.time())
         elif not self.task.cancelled() and self.task.exception() is None and (opened := self.task.result()) is not None:
             self._goodbye(opened.conn)
 
@@ -120,9 +127,14 @@ class Attempt(Generic[C]):
             self._cut = why
             self.task.cancel()
 
-    def _arm_grace(self) -> None:
-        seconds = grace(self.member.latency, self._loop.time())
-        self._timer = self._loop.call_later(seconds, self.cut, _PAST_GRACE)
+    def _wait_out_grace(self, lost_at: float) -> None:
+        """Cut the login off when its grace is over; what was learnt of the node meanwhile may have made it longer."""
+        now = self._loop.time()
+        over = lost_at + grace(self.member.latency, now)
+        if now + _TICK < over:
+            self._timer = self._loop.call_at(over, self._wait_out_grace, lost_at)
+        else:
+            self.cut(_PAST_GRACE)
 
     async def _run(self) -> Opened[C] | None:
         try:
@@ -194,7 +206,7 @@ class Attempt(Generic[C]):
         target = Target.ANY if self._probe else self._request.target
         try:
             role = await self._registry.driver.validate(conn, target)
-            self._registry.validated(self.member, role, self._loop.time())
+            self._registry.validated(self, role, self._loop.time())
             fitness = fit(role, target)
             if fitness is Fit.NO:
                 raise NodeNotFit(_misfit(role, target))

@@ -135,12 +135,16 @@ class Registry(Generic[C]):
     def let_in(self, attempt: Attempt[C], seconds: float, now: float) -> None:
         """The node logged us in after `seconds`."""
         member = attempt.member
-        member.latency.observe(seconds, now)
-        member.heard_at = now
+        if attempt.is_of_the_address:
+            member.latency.observe(seconds, now)
+            member.heard_at = now
         self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
 
-    def validated(self, member: Member[C], role: Role, now: float) -> None:
+    def validated(self, attempt: Attempt[C], role: Role, now: float) -> None:
         """The node serves us, and this is its role."""
+        member = attempt.member
+        if not attempt.is_of_the_address:
+            return
         member.heard_at = now
         member.avoid_until = 0.0
         member.last_success = datetime.now(UTC)
@@ -162,7 +166,7 @@ class Registry(Generic[C]):
         if isinstance(exc, NodeNotFit):
             return
         self._note_error(member, error)
-        if not of_the_node:
+        if not of_the_node or not attempt.is_of_the_address:
             return
         kind = self.driver.classify(exc)
         if pause := avoid_for(kind):
@@ -176,8 +180,10 @@ class Registry(Generic[C]):
         """A login was ended by us. `silent`: it had its full time and the node never answered."""
         member = attempt.member
         member.counters.cut += 1
-        member.latency.observe_at_least(seconds, now)
         self.bus.emit(events.LoginCut, node=member.name, seconds=seconds, why=why)
+        if not attempt.is_of_the_address:
+            return
+        member.latency.observe_at_least(seconds, now)
         if silent:
             error = f"no answer to a login within {seconds:.3g} s"
             self._note_error(member, error)
