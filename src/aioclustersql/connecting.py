@@ -25,6 +25,11 @@ class Connecting(Coroutine[Any, Any, C], Generic[C]):
         self._close = close
         self._coroutine: Coroutine[Any, Any, C] | None = None
 
+    @property
+    def __name__(self) -> str:
+        """What a task that runs it shows."""
+        return "connect"
+
     def __await__(self) -> Generator[Any, Any, C]:
         return self._begin().__await__()
 

@@ -73,12 +73,14 @@ class Attempt(Generic[C]):
         self._disposal = disposal
         self._request = request
         self._endpoint = member.endpoint
+        self._begun = False
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.member = member
         self.started = self._loop.time()
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
+        self.secret: str | None = None
         self._speaking_since: float | None = None
         registry.login_started(self, reason)
         if self.lost:
@@ -97,6 +99,11 @@ class Attempt(Generic[C]):
     def __repr__(self) -> str:
         lost = ", lost" if self.lost else ""
         return f"<Attempt on {self.member.name}: {self.phase}{lost}>"
+
+    @property
+    def address(self) -> str:
+        """Where it logs in."""
+        return self._endpoint.address
 
     @property
     def is_of_the_address(self) -> bool:
@@ -125,7 +132,8 @@ class Attempt(Generic[C]):
         """End the login now, without a goodbye."""
         if self._cut is None and not self.task.done():
             self._cut = why
-            self.task.cancel()
+            if self._begun:  # else it sees for itself: a task cancelled before its first step would never clean up
+                self.task.cancel()
 
     def _wait_out_grace(self, lost_at: float) -> None:
         """Cut the login off when its grace is over; what was learnt of the node meanwhile may have made it longer."""
@@ -137,7 +145,10 @@ class Attempt(Generic[C]):
             self.cut(_PAST_GRACE)
 
     async def _run(self) -> Opened[C] | None:
+        self._begun = True
         try:
+            if self._cut is not None:
+                raise asyncio.CancelledError
             conn = await self._login()
             return await self._prepare(conn)
         except asyncio.CancelledError:
@@ -156,7 +167,7 @@ class Attempt(Generic[C]):
 
     async def _login(self) -> C:
         try:
-            self.member.secret = password = await _resolve(self._endpoint.password)
+            self.secret = password = await _resolve(self._endpoint.password)
         except Exception as exc:
             self._failed(exc, of_the_node=False)
             raise
@@ -229,7 +240,7 @@ class Attempt(Generic[C]):
         self._registry.login_failed(self, exc, now - self.started, now, of_the_node=of_the_node)
 
     def _ended_by_us(self, why: str) -> None:
-        if self._task is not None:
+        if self._task is not None and self._task.cancelling():
             self._task.uncancel()
         now = self._loop.time()
         silent = why is _PAST_GRACE and self.phase in _NODES_TURN

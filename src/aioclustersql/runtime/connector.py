@@ -103,20 +103,23 @@ class Connector(Generic[C]):
         stop.set_result(None)
         try:
             with anyio.move_on_after(timeout):
-                while self._registry.attempts:
-                    await asyncio.wait([attempt.task for attempt in self._registry.attempts])
+                await self._logins_over()
                 await self._disposal.wait()
         finally:
-            await self._cut_what_is_left()
+            for attempt in tuple(self._registry.attempts):
+                attempt.cut("the cluster was closed")
+            await self._logins_over()
+            self._disposal.cut()
+            await self._disposal.wait()
             if self._stop is stop:
                 self._loop = self._stop = None
 
-    async def _cut_what_is_left(self) -> None:
-        for attempt in tuple(self._registry.attempts):
-            attempt.cut("the cluster was closed")
-        self._disposal.cut()
-        while left := [*(attempt.task for attempt in self._registry.attempts), *self._disposal.tasks]:
-            await asyncio.wait(left)
+    async def _logins_over(self) -> None:
+        while attempts := self._registry.attempts:
+            if pending := [attempt.task for attempt in attempts if not attempt.task.done()]:
+                await asyncio.wait(pending)
+            else:
+                self._registry.forget_logins()  # somebody cancelled them before their first step
 
     async def connect(self, target: Target, timeout: float, options: Mapping[str, Any], *, wait: bool, in_use: bool) -> C:
         """A connection that fits `target`, within `timeout` seconds (`math.inf`: without end)."""

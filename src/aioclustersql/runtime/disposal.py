@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
@@ -32,20 +33,22 @@ class Disposal(Generic[C]):
         task = asyncio.get_running_loop().create_task(
             self._close(driver, conn, within), name=f"aioclustersql:{self._cluster}:goodbye"
         )
-        if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._finish, driver, conn))
         return task
+
+    def _finish(self, driver: Driver[C], conn: C, task: asyncio.Task[None]) -> None:
+        # Also after a task that was cancelled before its first step. On a connection that is closed this does nothing.
+        self._tasks.discard(task)
+        driver.terminate(conn)
 
     async def wait(self) -> None:
         """Until every goodbye is over; each is bounded."""
         while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    @property
-    def tasks(self) -> tuple[asyncio.Task[None], ...]:
-        """The goodbyes under way."""
-        return tuple(self._tasks)
+            if pending := [task for task in self._tasks if not task.done()]:
+                await asyncio.wait(pending)
+            else:
+                await asyncio.sleep(0)  # their callbacks are due
 
     def cut(self) -> None:
         """No more time for goodbyes."""
@@ -63,6 +66,3 @@ class Disposal(Generic[C]):
                 await driver.close(conn)
         except Exception as exc:  # noqa: BLE001 - nobody is left who could care
             _log.debug("closing a connection: %r", exc)
-        finally:
-            # A task cancelled at the loop's end comes here, too. On a connection that is closed this does nothing.
-            driver.terminate(conn)

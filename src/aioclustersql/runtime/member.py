@@ -50,7 +50,6 @@ class Member(Generic[C]):
         self.last_success: datetime | None = None
         self.last_error: datetime | None = None
         self.last_error_message: str | None = None
-        self.secret: str | None = None
         self._is_closed = is_closed
         self._issued: dict[int, weakref.ref[Any]] = {}
         self.start_afresh()

@@ -120,7 +120,7 @@ class RaceRunner(Generic[C]):
         if self._held is not None and (now >= min(self._hold_until, self._deadline) or not self._better_possible()):
             return self._held
         if self._race.over and self._held is None:
-            raise _all_failed(self._request.target, self._errors, self._registry)
+            raise self._all_failed()
         if now >= self._deadline:
             raise ConnectTimeout(self._report(now), self._errors)
         self._start(due if ended else self._race.tick(now, self._quiet_since, self._budget))
@@ -193,22 +193,23 @@ class RaceRunner(Generic[C]):
         return f"no connection within {waited:.3g} s (target {self._request.target}): " + "; ".join(parts)
 
     def _doing(self, member: Member[C], now: float) -> str:
-        name = member.name
-        if name in self._errors:
-            return describe(self._errors[name], member.secret)
-        if (attempt := self._attempts.get(name)) is None:
+        if member.name in self._errors:
+            return self._cause(member.name)
+        if (attempt := self._attempts.get(member.name)) is None:
             return "not tried"
         return f"{attempt.phase} for {now - attempt.started:.3g} s, no answer"
 
+    def _cause(self, name: str) -> str:
+        attempt = self._attempts.get(name)
+        return describe(self._errors[name], attempt.secret if attempt is not None else None)
 
-def _all_failed(target: str, errors: dict[str, BaseException], registry: Registry[C]) -> AllNodesFailed:
-    """The error that names every node and its cause."""
-    parts = []
-    for name, exc in sorted(errors.items()):
-        member = registry.find(name)
-        address = f" ({member.endpoint.address})" if member is not None else ""
-        parts.append(f"{name}{address}: {describe(exc, member.secret if member is not None else None)}")
-    error = AllNodesFailed(f"every node failed (target {target}): " + "; ".join(parts), errors)
-    causes = [exc for exc in errors.values() if isinstance(exc, Exception)]
-    error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None
-    return error
+    def _all_failed(self) -> AllNodesFailed:
+        """The error that names every node and its cause."""
+        parts = []
+        for name in sorted(self._errors):
+            attempt = self._attempts.get(name)
+            parts.append(f"{name} ({attempt.address if attempt is not None else 'not tried'}): {self._cause(name)}")
+        error = AllNodesFailed(f"every node failed (target {self._request.target}): " + "; ".join(parts), self._errors)
+        causes = [exc for exc in self._errors.values() if isinstance(exc, Exception)]
+        error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None
+        return error

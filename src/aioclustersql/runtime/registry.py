@@ -161,7 +161,7 @@ class Registry(Generic[C]):
     def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:
         """A login failed. `of_the_node`: the failure says something about the node (a failing `init` does not)."""
         member = attempt.member
-        error = describe(exc, member.secret)
+        error = describe(exc, attempt.secret)
         self.bus.emit(events.LoginFailed, node=member.name, seconds=seconds, error=error)
         if isinstance(exc, NodeNotFit):
             return

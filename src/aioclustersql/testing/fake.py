@@ -142,7 +142,7 @@ class FakeDriver:
 
     def override(self, endpoint: Endpoint, options: Mapping[str, Any]) -> Endpoint:
         """Options over those of `endpoint`; flags are OR-ed."""
-        for refused in ("dsn", "host", "port", "user"):
+        for refused in ("dsn", "host", "port", "user", "password"):
             if refused in options:
                 raise ConfigError(f"{refused!r} belongs to the node and cannot be given to one connect")
         return _with_options(endpoint, options)
