@@ -169,7 +169,7 @@ def test_port_in_use_is_named(galera_turn):
 
 
 async def test_certificate_is_for_localhost(galera_turn, proxy: MakeProxy):
-    with GaleraCluster(ports=(3371,), tls=True) as cluster:
+    with GaleraCluster(ports=(3651,), tls=True) as cluster:
         (node,) = cluster.nodes
         trust = ssl.create_default_context(cafile=cluster.tls_ca)
         connect(node, host="localhost", ssl=trust).close()
