@@ -2,9 +2,14 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -14,6 +19,17 @@ from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.galera import GaleraCluster, GaleraNode, PortInUse
 
 pytestmark = pytest.mark.integration
+
+
+CRASH = """
+import os, signal, subprocess
+from tests.servers.workspace import workspace
+
+server = subprocess.Popen(["sleep", "1000"], process_group=workspace().process_group, stdout=subprocess.DEVNULL)
+server.send_signal(signal.SIGSTOP)
+print(server.pid, workspace().folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def connect(node: GaleraNode, **options: Any) -> Any:
@@ -161,6 +177,19 @@ def test_root_gets_in_when_clients_use_all_connections(galera: GaleraCluster):
                 stack.enter_context(connect(node))
         assert caught.value.args[0] == 1040
         assert node.status("Threads_connected")["Threads_connected"] >= 10
+
+
+def test_crashed_run_leaves_no_frozen_server_and_no_folder():
+    crash = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert crash.returncode == -signal.SIGKILL, crash.stderr
+    pid, folder = crash.stdout.split()
+    deadline = time.monotonic() + 5
+    while Path(folder).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(folder).exists()
+    assert not Path(f"/proc/{pid}/cmdline").exists() or Path(f"/proc/{pid}/cmdline").read_bytes() == b""  # a zombie has none
 
 
 def test_port_in_use_is_named(galera_turn):

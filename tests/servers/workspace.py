@@ -14,8 +14,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-# The second shell runs in a session of its own: the first one belongs to the group that is killed.
-_GUARD = 'read -r end; exec setsid sh -c \'kill -s KILL -- "-$1"; sleep 0.2; rm -rf -- "$2"\' guard "$$" "$1"'
+# Signals are ignored because the kernel hangs up on a group that is orphaned while one of its members is frozen. The second
+# shell runs in a session of its own: the first one belongs to the group that is killed.
+_GUARD = """
+trap '' HUP INT TERM
+read -r end
+exec setsid sh -c 'kill -s KILL -- "-$1"; sleep 0.2; rm -rf -- "$2"' guard "$$" "$1"
+"""
 
 
 class Workspace:
