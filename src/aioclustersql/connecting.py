@@ -25,6 +25,9 @@ class Connecting(Coroutine[Any, Any, C], Generic[C]):
         self._close = close
         self._coroutine: Coroutine[Any, Any, C] | None = None
 
+    def __repr__(self) -> str:
+        return f"<connect, {'not awaited' if self._coroutine is None else 'begun'}>"
+
     @property
     def __name__(self) -> str:
         """What a task that runs it shows."""

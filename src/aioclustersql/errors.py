@@ -56,7 +56,14 @@ class WrongLoop(ClusterError):
 
 
 class NodeNotFit(ClusterError):
-    """A node let us in, but its role is not what `target` asks for."""
+    """A node let us in, but its role is not what `target` asks for.
+
+    `lasting`: the target has no meaning there, and no failover will change that.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class LoginAbandoned(ClusterError):

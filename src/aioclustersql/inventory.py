@@ -36,7 +36,10 @@ def read_nodes(nodes: Nodes) -> Inventory:
     listed = tuple(nodes)
     for node in listed:
         if not isinstance(node, Node):
-            raise ConfigError(f"nodes= takes a URL, a mapping of names to URLs, or Node values, not {type(node).__name__}")
+            raise ConfigError(
+                "nodes= takes one URL (several hosts with commas between), a mapping of names to URLs, or Node values; "
+                f"not a sequence with a {type(node).__name__}"
+            )
     return Inventory(listed)
 
 

@@ -48,7 +48,7 @@ def ordered(*candidates: Fake, target: Target = Target.READ_WRITE) -> Order:
     [
         (Target.ANY, YES, YES, YES, YES, YES),
         (Target.READ_WRITE, YES, YES, NO, NO, YES),
-        (Target.PRIMARY, YES, YES, YES, NO, YES),
+        (Target.PRIMARY, YES, YES, NO, NO, YES),
         (Target.PREFER_STANDBY, YES, FALLBACK, FALLBACK, YES, YES),
         (Target.STANDBY, YES, NO, NO, YES, NO),
         (Target.READ_ONLY, YES, NO, YES, YES, NO),

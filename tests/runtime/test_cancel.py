@@ -162,7 +162,7 @@ def test_drivers_that_swallow_a_cancel_leak_nothing(name: str):
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - {"a block", "too late"}))
-@pytest.mark.parametrize("close_timeout", [5.0])
+@pytest.mark.parametrize("close_timeout", [5.0, 0.0])
 def test_closing_in_any_turn_of_the_loop_ends_the_caller_and_leaves_nothing(name: str, close_timeout: float):
     turn = 0
     while run_virtual(_closed_in(turn, making(name, close_timeout=close_timeout))):

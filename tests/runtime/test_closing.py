@@ -166,3 +166,34 @@ async def test_a_close_timeout_that_is_no_time_is_refused(racing: Racing, wrong:
         await cluster.close(timeout=wrong)
     with pytest.raises(ValueError, match="close_timeout is seconds, 0 or more"):
         cluster_over(FakeDriver("a"), close_timeout=wrong)
+
+
+async def test_closing_in_no_time_right_after_the_start_leaves_nothing(racing: Racing):
+    for turns in range(1, 8):
+        cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"), ("c", None, "silent"))
+        caller = start(cluster)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await cluster.close(timeout=0)
+        await asyncio.wait({caller})
+        if caller.exception() is None:
+            driver.terminate(caller.result())
+        driver.assert_nothing_open()
+        assert tasks_but_this_one() == set()
+
+
+@pytest.mark.parametrize("starts_first", [True, False])
+async def test_a_login_that_is_cut_before_it_ran_is_no_obstacle_to_closing(racing: Racing, starts_first: bool):
+    cluster, _ = racing(("a", 0.25, "refused"), stagger=0)
+
+    async def late() -> None:
+        await asyncio.sleep(0.25)  # begins its login in the very turn in which the other one finds the node down
+        await cluster.connect()
+
+    callers = [asyncio.create_task(late()), start(cluster)]
+    if not starts_first:
+        callers.reverse()
+    await asyncio.wait(callers)
+    assert [type(caller.exception()).__name__ for caller in callers] == ["AllNodesFailed"] * 2
+    assert cluster.stats().nodes["a"].connecting == 0
+    await cluster.close()

@@ -118,7 +118,7 @@ async def test_a_password_function_that_fails_is_the_nodes_error_and_not_its_hea
 
     cluster, driver = with_password(password)
     for _ in range(5):
-        with pytest.raises(AllNodesFailed, match=r"n \(n\): LookupError: the vault is sealed"):
+        with pytest.raises(AllNodesFailed, match=r"n: LookupError: the vault is sealed"):
             await cluster.connect()
     assert (cluster.stats().nodes["n"].health, driver.starts) == (Health.UP, [])
     await cluster.close()
@@ -180,7 +180,7 @@ async def test_a_failing_init_closes_the_connection_and_is_reported_as_what_it_i
 
     cluster, driver = racing(("a", 0.25, "ok"), init=init)
     for _ in range(5):
-        with pytest.raises(AllNodesFailed, match=r"a \(a\): LookupError: no such codec"):
+        with pytest.raises(AllNodesFailed, match=r"a: LookupError: no such codec"):
             await cluster.connect()
     await asyncio.sleep(0)
     driver.assert_nothing_open()

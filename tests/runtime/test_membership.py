@@ -147,6 +147,26 @@ async def test_a_wrong_update_changes_nothing(racing: Racing):
     await cluster.connect()
 
 
+async def test_the_failure_of_a_login_on_the_old_address_says_nothing_of_the_new_one(racing: Racing):
+    cluster, driver = racing(("a", 0.25, "refused"))
+    driver.add("a2")
+    connecting = start(cluster)
+    await asyncio.sleep(0.125)
+    cluster.update_node("a", "fake://app@a2/test")
+    with pytest.raises(AllNodesFailed):
+        await connecting
+    assert cluster.stats().nodes["a"].health is Health.UP
+
+
+async def test_the_time_of_a_login_on_the_old_address_says_nothing_of_the_new_one(racing: Racing):
+    cluster, driver = racing(("a", 0.25, "ok"))
+    connecting = start(cluster)
+    await asyncio.sleep(0.125)
+    cluster.update_node("a", "fake://app@a2/test")
+    driver.terminate(await connecting)
+    assert cluster.stats().nodes["a"].latency is None
+
+
 @pytest.mark.parametrize("weight", [0, -1, float("inf"), float("nan")])
 async def test_a_weight_is_a_positive_number(racing: Racing, weight: float):
     cluster, _ = racing()

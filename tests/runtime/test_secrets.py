@@ -74,6 +74,32 @@ async def test_a_password_is_hidden_in_the_message_of_a_timeout(echoing: FakeDri
     await cluster.close()
 
 
+async def test_a_password_is_hidden_in_the_error_of_a_node_removed_meanwhile(echoing: FakeDriver):
+    cluster = cluster_over(echoing, {"n": f"fake://app:{SECRET}@n/test"})
+    connecting = start(cluster)
+    await asyncio.sleep(0.125)
+    cluster.remove_node("n")
+    with pytest.raises(AllNodesFailed) as caught:
+        await connecting
+    assert SECRET not in str(caught.value)
+    await cluster.close()
+
+
+async def test_a_password_rotated_meanwhile_is_hidden(echoing: FakeDriver):
+    passwords = iter([SECRET, "another"])
+    cluster = cluster_over(echoing, {"n": "fake://app@n/test"}, stagger=0, connect_options={"password": lambda: next(passwords)})
+    first = start(cluster)
+    await asyncio.sleep(0.125)
+    second = start(cluster)
+    with pytest.raises(AllNodesFailed) as caught:
+        await first
+    assert SECRET not in str(caught.value)
+    assert SECRET not in str(cluster.stats().nodes["n"].last_error_message)
+    with pytest.raises(AllNodesFailed):
+        await second
+    await cluster.close()
+
+
 @pytest.mark.parametrize(
     "nodes",
     [

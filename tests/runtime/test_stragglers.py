@@ -184,3 +184,11 @@ async def test_stragglers_are_shown_in_the_stats(racing: Racing):
     await asyncio.sleep(2)
     node = cluster.stats().nodes["b"]
     assert (node.connecting, node.stragglers) == (0, 0)
+
+
+async def test_a_background_login_on_a_node_that_is_just_slow_is_not_interrupted(racing):
+    cluster, driver = racing(("a", 0.25, "ok"), ("b", 1.125, "ok"))
+    for _ in range(20):
+        await cluster.connect()
+    await asyncio.sleep(2)
+    assert (driver["b"].interrupted, cluster.stats().nodes["b"].health) == (0, Health.UP)

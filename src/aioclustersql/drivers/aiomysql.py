@@ -118,13 +118,16 @@ class AiomysqlDriver:
             await conn.query(_READY)
             return Role.UNKNOWN
         if target in (Target.READ_WRITE, Target.PRIMARY):
-            return Role.PRIMARY if await self._writable(conn) else Role.READ_ONLY
-        await conn.query(_READY)
+            if await self._writable(conn):
+                return Role.PRIMARY
+        else:
+            await conn.query(_READY)
         read_only, galera = await self._role(conn)
         if galera and target is Target.STANDBY:
             raise NodeNotFit(
                 "a Galera node is no standby, all its nodes hold the same rank; use target='prefer-standby' or 'any', "
-                "or 'read-only' for a node with read_only=1"
+                "or 'read-only' for a node with read_only=1",
+                lasting=True,
             )
         if galera:
             return Role.READ_ONLY if read_only else Role.PEER

@@ -34,12 +34,12 @@ _WRITABLE = frozenset({Role.PRIMARY, Role.PEER})
 _ACCEPTED = {
     Target.ANY: frozenset(Role),
     Target.READ_WRITE: _WRITABLE,
-    Target.PRIMARY: _WRITABLE | {Role.READ_ONLY},
+    Target.PRIMARY: _WRITABLE,
     Target.PREFER_STANDBY: frozenset({Role.STANDBY, Role.PEER}),
     Target.STANDBY: frozenset({Role.STANDBY}),
     Target.READ_ONLY: frozenset({Role.STANDBY, Role.READ_ONLY}),
 }
-"""As libpq's target_session_attrs: `primary` asks only for no standby, `read-write` for one that takes writes."""
+"""As libpq's target_session_attrs, but that `primary` is `read-write`: a primary that takes no writes is of no use as one."""
 
 
 def fit(role: Role, target: Target) -> Fit:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 import anyio
 
 from .. import events
-from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NoNodeAvailable, NotOpen, WrongLoop
+from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
 from ..node import Target
 from ..policy.racing import HedgeBudget, Reason
@@ -22,7 +22,7 @@ from .attempt import Attempt, LoginRequest
 from .disposal import Disposal
 from .member import Member
 from .race import Field, RaceRunner, RaceTimes
-from .registry import Registry
+from .registry import Registry, labelled
 
 __all__ = ["Connector", "Stagger"]
 
@@ -171,8 +171,12 @@ class Connector(Generic[C]):
     def _is_permanent(self, exc: AllNodesFailed | NoNodeAvailable) -> bool:
         if not isinstance(exc, AllNodesFailed):
             return False
-        classify = self._registry.driver.classify
-        return bool(exc.errors) and all(classify(error) is FailureKind.CONFIGURATION for error in exc.errors.values())
+        return bool(exc.errors) and all(map(self._is_lasting, exc.errors.values()))
+
+    def _is_lasting(self, error: BaseException) -> bool:
+        if isinstance(error, NodeNotFit):
+            return error.lasting
+        return self._registry.driver.classify(error) is FailureKind.CONFIGURATION
 
     async def _race(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
@@ -242,7 +246,7 @@ class Connector(Generic[C]):
         for member in sorted(self._registry.members, key=lambda member: member.name):
             doing = [f"{attempt.phase} for {self.now - attempt.started:.3g} s" for attempt in member.attempts]
             what = ", ".join(doing) or member.last_error_message or "nothing under way"
-            parts.append(f"{member.name} ({member.endpoint.address}): {what}")
+            parts.append(f"{labelled(member.name, member.endpoint.address)}: {what}")
         return "; ".join(parts)
 
     def _probe(self, field: Field, now: float) -> None:

@@ -18,7 +18,7 @@ from ..policy.ranking import Fit, Order, fit
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
 from .disposal import Disposal
 from .member import Member
-from .registry import Registry, describe
+from .registry import Registry, describe, labelled
 
 __all__ = ["Field", "RaceRunner", "RaceTimes"]
 
@@ -188,7 +188,7 @@ class RaceRunner(Generic[C]):
     def _report(self, now: float) -> str:
         """What each node was doing when the time was over."""
         members = sorted(self._registry.members, key=lambda member: member.name)
-        parts = [f"{member.name} ({member.endpoint.address}): {self._doing(member, now)}" for member in members]
+        parts = [f"{labelled(member.name, member.endpoint.address)}: {self._doing(member, now)}" for member in members]
         waited = now - self._began
         return f"no connection within {waited:.3g} s (target {self._request.target}): " + "; ".join(parts)
 
@@ -208,8 +208,9 @@ class RaceRunner(Generic[C]):
         parts = []
         for name in sorted(self._errors):
             attempt = self._attempts.get(name)
-            parts.append(f"{name} ({attempt.address if attempt is not None else 'not tried'}): {self._cause(name)}")
+            parts.append(f"{labelled(name, attempt.address) if attempt is not None else name}: {self._cause(name)}")
         error = AllNodesFailed(f"every node failed (target {self._request.target}): " + "; ".join(parts), self._errors)
-        causes = [exc for exc in self._errors.values() if isinstance(exc, Exception)]
+        # Without their tracebacks, which are our own frames and the driver's, once for every node.
+        causes = [exc.with_traceback(None) for exc in self._errors.values() if isinstance(exc, Exception)]
         error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None
         return error

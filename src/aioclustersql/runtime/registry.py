@@ -22,7 +22,7 @@ from .member import Member
 if TYPE_CHECKING:
     from .attempt import Attempt
 
-__all__ = ["Registry", "describe"]
+__all__ = ["Registry", "describe", "labelled"]
 
 C = TypeVar("C")
 
@@ -30,11 +30,17 @@ _log = logging.getLogger("aioclustersql")
 
 
 def describe(exc: BaseException, secret: str | None = None) -> str:
-    """An exception in one line, without the password."""
-    text = " ".join(str(exc).split())
-    if secret:
-        text = text.replace(secret, "***")
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    """An exception in one line, without the password, and with the socket's error that a driver's may hide."""
+    text = f"{type(exc).__name__}: {' '.join(str(exc).split())}".removesuffix(": ")
+    cause = exc.__cause__
+    if isinstance(cause, OSError) and str(cause) not in text:
+        text += f" ({type(cause).__name__}: {cause})"
+    return text.replace(secret, "***") if secret else text
+
+
+def labelled(name: str, address: str) -> str:
+    """A node as messages name it."""
+    return name if name == address else f"{name} ({address})"
 
 
 class Registry(Generic[C]):
