@@ -54,7 +54,7 @@ def test_no_nodes_are_fine():
 
 @pytest.mark.parametrize("wrong", [["mysql://a/x"], [("n1", "mysql://a/x")], [None]])
 def test_a_list_of_anything_else_is_refused(wrong: Any):
-    with pytest.raises(ConfigError, match="nodes= takes one URL .*, a mapping of names to URLs, or Node values; not"):
+    with pytest.raises(ConfigError, match=r"nodes= takes one URL .*, a mapping of names to URLs, or Node values; not"):
         read_nodes(wrong)
 
 
