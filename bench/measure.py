@@ -92,7 +92,9 @@ async def interleaved(stand: Stand, nodes: int, rounds: int) -> list[Cell]:
             for way in (at_once, naive):
                 await _sample(stand, way, cells[way.name])
                 await asyncio.sleep(stand.rest * nodes)
-                await stand.goodbye(await raw.connect())  # what comes next finds the same caches as everybody
+            for way in (raw, warm):
+                await stand.goodbye(await way.connect())  # unmeasured: the next of each finds its caches as warm as the others
+            await _settled()
     finally:
         for way in ways:
             await way.close()
