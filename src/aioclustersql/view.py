@@ -94,5 +94,5 @@ class ClusterView(Generic[C]):
 
     async def close(self, conn: C) -> None:
         """Say goodbye to a connection that `connect` handed out, bounded by the cluster's `close_timeout`."""
-        # Shielded: a cancelled caller leaves at once, and the goodbye goes on in its own bounded task.
-        await asyncio.shield(self._connector.close_connection(conn, self._close_timeout))
+        # A cancelled caller leaves at once, and the goodbye goes on in its own bounded task.
+        await asyncio.wait([self._connector.close_connection(conn, self._close_timeout)])

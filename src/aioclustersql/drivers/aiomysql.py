@@ -82,8 +82,12 @@ class AiomysqlDriver:
         return override_endpoint(endpoint, options)
 
     async def connect(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
-        """Log in. A unix socket is never encrypted, as in libpq. What is in a `read_default_file` moves no node."""
+        """Log in. A unix socket is never encrypted, as in libpq. What is in a `read_default_file` moves no node.
+
+        The autocommit mode is set by `validate`, which has a statement to send anyway: a round trip less.
+        """
         conn = self._new(endpoint, password)
+        wanted, conn.autocommit_mode = conn.autocommit_mode, None
         try:
             # aiomysql.connect() would leave a cancelled login's socket to the garbage collector, which warns.
             await conn._connect()
@@ -92,6 +96,7 @@ class AiomysqlDriver:
             if isinstance(exc, aiomysql.Error) and self.classify(exc) is FailureKind.HOST_BLOCKED:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
+        conn.autocommit_mode = wanted
         return conn
 
     def _new(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
@@ -113,15 +118,15 @@ class AiomysqlDriver:
         return conn
 
     async def validate(self, conn: aiomysql.Connection, target: Target) -> Role:
-        """One statement without a result for `any` and `read-write`: 1047 on a Galera node that serves nothing."""
+        """One round trip for `any` and `read-write`: 1047 on a Galera node that serves nothing."""
         if target is Target.ANY:
-            await conn.query(_READY)
+            await self._do(conn, _READY)
             return Role.UNKNOWN
         if target in (Target.READ_WRITE, Target.PRIMARY):
             if await self._writable(conn):
                 return Role.PRIMARY
         else:
-            await conn.query(_READY)
+            await self._do(conn, _READY)
         read_only, galera = await self._role(conn)
         if galera and target is Target.STANDBY:
             raise NodeNotFit(
@@ -135,7 +140,7 @@ class AiomysqlDriver:
 
     async def _writable(self, conn: aiomysql.Connection) -> bool:
         try:
-            await conn.query(_WRITABLE)
+            await self._do(conn, _WRITABLE)
         except aiomysql.Error as exc:
             if _code(exc) != _OUT_OF_RANGE:
                 raise
@@ -145,6 +150,19 @@ class AiomysqlDriver:
                 return True
         ((read_only,),) = await self._rows(conn, _READ_ONLY)
         return not _is_on(read_only)
+
+    async def _do(self, conn: aiomysql.Connection, statement: str) -> None:
+        """Run a statement without a result, in one round trip with the autocommit mode where that has to be set."""
+        mode = conn.autocommit_mode
+        if mode is not None and mode != conn.get_autocommit():
+            try:
+                await conn.query(f"SET AUTOCOMMIT = {int(mode)};{statement}")
+            except aiomysql.ProgrammingError:  # a proxy between that takes one statement at a time
+                await conn.autocommit(mode)
+            else:
+                await conn.next_result()
+                return
+        await conn.query(statement)
 
     async def _role(self, conn: aiomysql.Connection) -> tuple[bool, bool]:
         """Whether it is read_only, and whether it is a Galera node."""

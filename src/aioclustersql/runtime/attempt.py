@@ -15,7 +15,7 @@ from ..drivers.base import Password
 from ..errors import LoginAbandoned, NodeNotFit
 from ..node import Role, Target
 from ..policy.latency import grace
-from ..policy.racing import Reason
+from ..policy.racing import FAILOVER, Reason
 from ..policy.ranking import Fit, fit
 from .disposal import Disposal
 from .member import Member
@@ -81,7 +81,8 @@ class Attempt(Generic[C]):
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
         self.secret: str | None = None
-        self._speaking_since: float | None = None
+        # A password that has to be fetched is not the node's fault: it has a failover's time before the node owes an answer.
+        self._speaking_since = self.started + (FAILOVER if callable(member.endpoint.password) else 0.0)
         registry.login_started(self, reason)
         if self.lost:
             self._wait_out_grace(self._loop.time())
@@ -112,9 +113,7 @@ class Attempt(Generic[C]):
 
     @property
     def quiet_since(self) -> float:
-        """Since when the node owes an answer; the password's callable is not the node."""
-        if self._speaking_since is None:
-            return self._loop.time()
+        """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
     def lose(self) -> None:
@@ -244,8 +243,7 @@ class Attempt(Generic[C]):
             self._task.uncancel()
         now = self._loop.time()
         silent = why is _PAST_GRACE and self.phase in _NODES_TURN
-        since = self.started if self._speaking_since is None else self._speaking_since
-        self._registry.login_cut(self, now - since, why, now, silent=silent)
+        self._registry.login_cut(self, max(0.0, now - self._speaking_since), why, now, silent=silent)
         if not self.lost:
             raise LoginAbandoned(f"ended after {now - self.started:.3g} s: {why}")
 

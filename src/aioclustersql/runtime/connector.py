@@ -6,7 +6,6 @@ Cold races run one at a time: while nothing is known of any node, other callers 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
@@ -33,6 +32,10 @@ EXPLORE = 0.01
 """This part of the connects also logs in, in the background, on the node that was measured longest ago."""
 FRESH = 1.0
 """A node measured within so many seconds needs no exploration."""
+CALM = 2
+"""With more callers at once nothing is logged in for learning alone: a burst makes the logins it needs and no more."""
+GATE = 0.5
+"""So many seconds a caller waits for another's cold race before he begins one himself; one takes over at a time."""
 RETRY_FIRST, RETRY_MAX = 0.05, 1.0
 """`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
 
@@ -184,22 +187,24 @@ class Connector(Generic[C]):
         """One race, behind the gate when it is a cold one."""
         began = loop.time()
         field = self._field(request.target, began)
-        while field.cold and self._gate is not None:
-            await self._wait_for_gate(self._gate, request, began, deadline, stop)
+        while field.cold and (gate := self._gate) is not None:
+            await self._wait_for_gate(gate, request, began, deadline, stop)
+            if self._gate is gate:  # it has been shut for long enough
+                self._gate = None
             field = self._field(request.target, loop.time())
         if deadline <= loop.time():
             raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
         self._budget.deposit()
-        gate = self._gate = loop.create_future() if field.cold else self._gate
+        mine = self._gate = loop.create_future() if field.cold else self._gate
         times = RaceTimes(began, deadline, stop)
         race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
         try:
             self._probe(field, loop.time())
             member, conn, _ = await race.run()
         finally:
-            if field.cold and gate is not None:
-                gate.set_result(None)
-                self._gate = None
+            if field.cold and mine is not None:
+                mine.set_result(None)
+                self._gate = None if self._gate is mine else self._gate
         member.issue(conn)
         member.counters.wins += 1
         member.counters.connections += 1
@@ -230,11 +235,11 @@ class Connector(Generic[C]):
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
     ) -> None:
-        timeout = None if deadline == math.inf else max(0.0, deadline - self.now)
+        timeout = max(0.0, min(deadline - self.now, GATE))
         await asyncio.wait([gate, stop], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if stop.done():
             raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
-        if not gate.done():
+        if not gate.done() and self.now >= deadline:
             raise ConnectTimeout(
                 f"no connection within {self.now - began:.3g} s (target {request.target}), "
                 f"waiting for the first race of another caller: {self._under_way()}",
@@ -261,7 +266,7 @@ class Connector(Generic[C]):
             elif member.breaker.wants_probe(now):
                 registry.probing(member, now)
                 self._start_probe(member)
-            elif member.usable and now >= member.avoid_until:
+            elif self._callers <= CALM and member.usable and now >= member.avoid_until:
                 candidates.append(member)
         if field.cold or self._stagger == 0:
             return

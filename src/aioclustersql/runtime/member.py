@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -99,10 +100,11 @@ class Member(Generic[C]):
         return len(self.attempts) >= MAX_STRAGGLERS and self.stragglers >= MAX_STRAGGLERS
 
     def issue(self, conn: C) -> None:
-        """Note a connection that now belongs to the user."""
+        """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count."""
         key = id(conn)
         issued = self._issued
-        issued[key] = weakref.ref(conn, lambda _: issued.pop(key, None))
+        with suppress(TypeError):
+            issued[key] = weakref.ref(conn, lambda _: issued.pop(key, None))
 
     def give_back(self, conn: C) -> None:
         """Forget a connection that was handed out."""

@@ -60,6 +60,7 @@ class RaceRunner(Generic[C]):
         self._budget = budget
         self._request = request
         self._began, self._deadline, self._stop = times
+        self._logins = 0
         self._attempts: dict[str, Attempt[C]] = {}
         self._running: dict[asyncio.Task[Opened[C] | None], Attempt[C]] = {}
         self._errors: dict[str, BaseException] = {}
@@ -71,7 +72,7 @@ class RaceRunner(Generic[C]):
     @property
     def logins(self) -> int:
         """Logins that this race has started."""
-        return len(self._attempts)
+        return self._logins
 
     async def run(self) -> Opened[C]:
         """The winner. Raises `AllNodesFailed`, `ConnectTimeout` or `NotOpen`."""
@@ -86,6 +87,14 @@ class RaceRunner(Generic[C]):
                 attempt.lose()
             if self._held is not None and self._held is not winner:
                 self._dispose(self._held)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Break the circle of references, which would keep the user's connection until a garbage collection."""
+        self._attempts.clear()
+        self._running.clear()
+        self._held = None
+        del self._race, self._field
 
     async def _wait(self) -> list[Attempt[C]]:
         """The logins that have ended, in the order of their start; none when a time has come."""
@@ -166,6 +175,7 @@ class RaceRunner(Generic[C]):
             if reason is Reason.HEDGE:
                 member.counters.hedges += 1
             attempt = Attempt(self._registry, self._disposal, member, self._request, reason, self._loop)
+            self._logins += 1
             self._attempts[name] = attempt
             self._running[attempt.task] = attempt
 

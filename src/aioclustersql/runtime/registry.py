@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -35,7 +36,7 @@ def describe(exc: BaseException, secret: str | None = None) -> str:
     cause = exc.__cause__
     if isinstance(cause, OSError) and str(cause) not in text:
         text += f" ({type(cause).__name__}: {cause})"
-    return text.replace(secret, "***") if secret else text
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text) if secret else text
 
 
 def labelled(name: str, address: str) -> str:
