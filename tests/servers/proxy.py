@@ -86,10 +86,12 @@ class Proxy:
             self._flowing.clear()
         else:
             self._flowing.set()
-        self._stop_listening()
-        if mode in ("backlog", "black_hole"):
-            self._listen_without_room()
-        elif mode != "refuse":
+        if mode in ("refuse", "backlog", "black_hole"):
+            self._stop_listening()
+            if mode != "refuse":
+                self._listen_without_room()
+        elif self._server is None:
+            self._stop_listening()
             self._server = await asyncio.start_server(self._accept, sock=self._bind(), backlog=512)
 
     def drop(self) -> None:
