@@ -176,8 +176,7 @@ class Cluster(Generic[C]):
 
     def connect(
         self,
-        dsn: None = None,
-        /,
+        dsn: str | None = None,
         *,
         target: str | None = None,
         timeout: float | None = None,
@@ -194,6 +193,8 @@ class Cluster(Generic[C]):
         wait: race again, with pauses, until the time-out, instead of raising when every node failed; errors that time does not
             heal (a wrong password) are raised at once all the same.
         connect_options: for the driver's connect, over the node's. An address or a user is refused by name.
+
+        dsn: None, which pools pass; an address is refused.
 
         Takes what pools hand to a connection factory: `asyncpg.create_pool(connect=cluster.connect)`, and SQLAlchemy's
         `create_async_engine(..., async_creator=cluster.connect)`.

@@ -71,8 +71,7 @@ class ClusterView(Generic[C]):
 
     def connect(
         self,
-        dsn: None = None,
-        /,
+        dsn: str | None = None,
         *,
         target: str | None = None,
         timeout: float | None = None,
@@ -81,7 +80,7 @@ class ClusterView(Generic[C]):
     ) -> Connecting[C]:
         """Open a connection; see `Cluster.connect`."""
         if dsn is not None:
-            raise ConfigError("connect() takes no address: the nodes are the cluster's; register them with add_node")
+            raise ConfigError("connect() takes no address ('dsn'): the nodes are the cluster's; register them with add_node")
         own = self._defaults
         wanted = own.target if target is None else Target.parse(target)
         limit = seconds(timeout, own.timeout, "timeout")

@@ -140,10 +140,10 @@ def test_on_a_terminal_it_draws_a_live_view() -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "rich", None)
     assert main([]) == 2
-    assert "rich is missing: pip install aioclustersql[demo]" in capsys.readouterr().err
+    assert "rich is missing: pip install 'aioclustersql[demo]'" in capsys.readouterr().err
 
 
 def test_missing_servers_are_an_error_that_helps(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("aioclustersql.demo.binaries.known_programs", list)
     assert main([]) == 2
-    assert "pip install aioclustersql[demo]" in capsys.readouterr().err
+    assert "pip install 'aioclustersql[demo]'" in capsys.readouterr().err

@@ -197,3 +197,29 @@ async def test_a_login_that_is_cut_before_it_ran_is_no_obstacle_to_closing(racin
     assert [type(caller.exception()).__name__ for caller in callers] == ["AllNodesFailed"] * 2
     assert cluster.stats().nodes["a"].connecting == 0
     await cluster.close()
+
+
+async def test_closing_the_cluster_cancels_no_user_who_is_saying_goodbye(racing: Racing):
+    cluster, driver = racing(("a", 0.25, "ok"))
+    driver["a"].close_delay = math.inf
+
+    async def user() -> None:
+        async with cluster.connect():
+            pass
+
+    task = asyncio.create_task(user())
+    await asyncio.sleep(0.5)
+    await cluster.close(timeout=0)
+    await asyncio.wait({task})
+    assert not task.cancelled()
+
+
+async def test_a_caller_hears_of_the_closing_at_once(racing: Racing):
+    cluster, _ = racing(("a", 0.5, "ok"))
+    connecting = start(cluster)
+    await asyncio.sleep(0.125)
+    closing = asyncio.create_task(cluster.close())
+    with pytest.raises(NotOpen):
+        await connecting
+    assert now() == 0.125
+    await closing

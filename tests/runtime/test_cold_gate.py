@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from aioclustersql import AllNodesFailed, ConnectTimeout, NotOpen
+from aioclustersql.runtime.connector import GATE
+from aioclustersql.testing import FakeConnection
 
 from .conftest import Racing
 from .tools import now, start
@@ -96,3 +98,22 @@ async def test_when_all_nodes_have_come_back_hundreds_of_waiting_callers_are_ser
     began = now()
     await asyncio.gather(*(start(cluster) for _ in range(200)))
     assert now() - began < 0.1
+
+
+async def test_a_first_race_that_hangs_does_not_keep_others_from_nodes_that_are_back(racing: Racing):
+    cluster, driver = racing(("a", None, "silent"), ("b", None, "silent"))
+    first = start(cluster, timeout=60)
+    await asyncio.sleep(1)
+    for server in driver:
+        server.outcome = "ok"
+    await cluster.connect(timeout=5)
+    assert now() == pytest.approx(1 + GATE)
+    first.cancel()
+    await asyncio.wait({first})
+
+
+async def test_one_lost_first_login_fails_only_its_own_caller(racing: Racing):
+    cluster, driver = racing(("a", 0.005, "ok"))
+    driver["a"].then(None, "silent")
+    results = await asyncio.gather(*(start(cluster, timeout=3) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results].count(FakeConnection) == 4

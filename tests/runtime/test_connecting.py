@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Coroutine
 
 import pytest
 
 import aioclustersql
 from aioclustersql import AllNodesFailed, ConfigError, Node
-from aioclustersql.testing import FakeConnection, scenario
+from aioclustersql.testing import FakeConnection, FakeDriver, scenario
 
 from .conftest import Racing
-from .tools import now
+from .tools import cluster_over, learn, now
 
 pytestmark = pytest.mark.every_loop
 
@@ -172,3 +174,51 @@ async def test_awaited_the_modules_connection_is_the_callers():
     await asyncio.sleep(2)
     driver.assert_only_open(conn)
     driver.terminate(conn)
+
+
+async def test_a_password_function_that_hangs_for_one_node_does_not_keep_a_connect_from_the_others(racing: Racing):
+    hangs = False
+
+    async def password() -> str:
+        if hangs:
+            await asyncio.sleep(60)
+        return "x"
+
+    cluster, driver = racing(("b", 0.125, "ok"))
+    driver.add("a").delay = 0.03125
+    cluster.add_node("a", "fake://app@a/test", connect_options={"password": password})
+    await learn(cluster, driver)
+    hangs = True
+    conn = await cluster.connect(timeout=5)
+    assert conn.server is driver["b"]
+    await cluster.close(timeout=0)
+
+
+async def test_a_dropped_connection_is_freed_without_a_garbage_collection(racing: Racing):
+    driver = FakeDriver("a", "b")
+    cluster = cluster_over(driver)
+    for _ in range(10):
+        driver.terminate(await cluster.connect())
+    await asyncio.sleep(3)
+    gc.collect()
+    gc.disable()
+    try:
+        conn = await cluster.connect()
+        driver.terminate(conn)
+        freed = weakref.ref(conn)
+        del conn
+        await asyncio.sleep(3)
+        assert freed() is None
+    finally:
+        gc.enable()
+    await cluster.close()
+
+
+async def test_a_closed_connection_is_still_known_and_no_longer_counted(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"))
+    conn = await cluster.connect()
+    assert cluster.stats().nodes["a"].open == 1
+    driver.terminate(conn)
+    assert cluster.stats().nodes["a"].open == 0
+    await cluster.connect()
+    assert cluster.node_of(conn) == "a"

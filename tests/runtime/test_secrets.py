@@ -124,3 +124,11 @@ def test_a_password_is_hidden_in_what_is_said_of_wrong_urls(nodes: Any):
 def test_a_node_shows_neither_its_password_nor_the_values_of_its_options():
     node = Node("a", f"fake://app:{SECRET}@a/test", connect_options={"password": SECRET})
     assert repr(node) == "Node('a', 'fake://app:***@a/test', connect_options=<password>)"
+
+
+async def test_a_short_password_mangles_no_message():
+    driver = FakeDriver(FakeServer("n", 0.25, "refused"))
+    cluster = cluster_over(driver, {"n": "fake://app:e@n/x"})
+    with pytest.raises(AllNodesFailed, match=r"ConnectionRefusedError: .*Connect call"):
+        await cluster.connect()
+    await cluster.close()

@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _arguments(argv)
         missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
         if missing:
-            return _complain(f"{' and '.join(missing)} is missing: pip install aioclustersql[demo]")
+            return _complain(f"{' and '.join(missing)} is missing: pip install 'aioclustersql[demo]'")
         with _Ending() as ending:
             return asyncio.run(ending.watch(lambda: _play(options)))
     except KeyboardInterrupt:  # before anything was started

