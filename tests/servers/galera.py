@@ -173,14 +173,24 @@ class GaleraCluster:
             return False
         return True
 
-    def _check_ports(self) -> None:
+    def _check_ports(self, patience: float = 2.0) -> None:
+        """Fail early and name the port; the servers of a run that crashed a moment ago are given time to go."""
+        deadline = time.monotonic() + patience
         for port in (port + distance for port in self.ports for distance in (0, ADMIN, GROUP, STATE, SNAPSHOT)):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((GaleraNode.host, port))
-                except OSError as error:
+            while (error := _error_of_port(port)) is not None:
+                if time.monotonic() > deadline:
                     raise PortInUse(f"The Galera cluster needs port {port} of {GaleraNode.host}: {error.strerror}") from error
+                time.sleep(0.05)
+
+
+def _error_of_port(port: int) -> OSError | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((GaleraNode.host, port))
+        except OSError as error:
+            return error
+    return None
 
 
 def _template(node: GaleraNode) -> Path:

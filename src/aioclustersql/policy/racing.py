@@ -154,33 +154,41 @@ class Race:
         """A login gave a connection that is kept in case nothing better comes: nothing is started for it."""
         self._running.remove(name)
 
+    def first_wake(self, now: float) -> float | None:
+        """As `wake_at`, right after `begin`: no delay is shorter, so most logins end before anything has to be computed."""
+        return now + HEDGE_MIN if self._rest is not None else None
+
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""
         watched = self._watched()
         if watched is None:
             return None
-        hedge_possible = (self._pending or self._rest) and self._refused != watched
         hedge, failover = self._delays_of(watched)
-        return quiet_since(watched) + (hedge if hedge_possible else failover)
+        return quiet_since(watched) + (hedge if self._hedge_possible(watched) else failover)
 
     def tick(self, now: float, quiet_since: Callable[[str], float], budget: HedgeBudget) -> list[Start]:
         """Time has passed: hedge, or fail over, if the watched login has been silent for long enough."""
-        self._ask_for_rest()
         watched = self._watched()
         if watched is None:
             return []
         hedge, failover = self._delays_of(watched)
         silence = now - quiet_since(watched) + _TOLERANCE
+        if silence < hedge:
+            return []
+        self._ask_for_rest()
         if silence >= failover:
             self._failovers += 1
             if self._failovers == 1 and self._pending:
                 return self._start(Reason.FAILOVER, self._pending, all_of_them=False)
             return [*self._start(Reason.FAILOVER, self._pending), *self._start(Reason.FAILOVER, self._reserve)]
-        if self._pending and self._refused != watched and silence >= hedge:
+        if self._hedge_possible(watched):
             if budget.take():
                 return self._start(Reason.HEDGE, self._pending, all_of_them=False)
             self._refused = watched
         return []
+
+    def _hedge_possible(self, watched: str) -> bool:
+        return bool(self._pending or self._rest) and self._refused != watched
 
     def _watched(self) -> str | None:
         return self._running[-1] if self._running and (self._pending or self._reserve or self._rest) else None

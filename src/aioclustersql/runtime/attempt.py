@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..drivers.base import Password
 from ..errors import LoginAbandoned, NodeNotFit
 from ..node import Role, Target
 from ..policy.latency import grace
@@ -49,9 +48,7 @@ class Opened(NamedTuple, Generic[C]):
     fit: Fit
 
 
-async def _resolve(password: Password) -> str | None:
-    if not callable(password):
-        return password
+async def _call(password: Callable[[], str | Awaitable[str]]) -> str:
     value = password()
     return await value if isawaitable(value) else value
 
@@ -69,6 +66,7 @@ class Attempt(Generic[C]):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._loop = loop
+        self.clock = loop.time
         self._registry = registry
         self._disposal = disposal
         self._request = request
@@ -77,7 +75,7 @@ class Attempt(Generic[C]):
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.member = member
-        self.started = self._loop.time()
+        self.started = loop.time()
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
         self.secret: str | None = None
@@ -85,7 +83,7 @@ class Attempt(Generic[C]):
         self._speaking_since = self.started + (FAILOVER if callable(member.endpoint.password) else 0.0)
         registry.login_started(self, reason)
         if self.lost:
-            self._wait_out_grace(self._loop.time())
+            self._wait_out_grace(self.started)
         else:
             registry.chosen(member)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
@@ -109,7 +107,7 @@ class Attempt(Generic[C]):
     @property
     def is_of_the_address(self) -> bool:
         """Whether the node still has the address that is being logged in to; else this says nothing about the node."""
-        return self._endpoint.address == self.member.endpoint.address
+        return self._endpoint is self.member.endpoint or self._endpoint.address == self.member.endpoint.address
 
     @property
     def quiet_since(self) -> float:
@@ -123,7 +121,7 @@ class Attempt(Generic[C]):
         self.lost = True
         self.member.counters.losses += 1
         if not self.task.done():
-            self._wait_out_grace(self._loop.time())
+            self._wait_out_grace(self.clock())
         elif not self.task.cancelled() and self.task.exception() is None and (opened := self.task.result()) is not None:
             self._goodbye(opened.conn)
 
@@ -136,7 +134,7 @@ class Attempt(Generic[C]):
 
     def _wait_out_grace(self, lost_at: float) -> None:
         """Cut the login off when its grace is over; what was learnt of the node meanwhile may have made it longer."""
-        now = self._loop.time()
+        now = self.clock()
         over = lost_at + grace(self.member.latency, now)
         if now + _TICK < over:
             self._timer = self._loop.call_at(over, self._wait_out_grace, lost_at)
@@ -162,16 +160,17 @@ class Attempt(Generic[C]):
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            self._registry.login_ended(self, self._loop.time())
+            self._registry.login_ended(self)
 
     async def _login(self) -> C:
         try:
-            self.secret = password = await _resolve(self._endpoint.password)
+            given = self._endpoint.password
+            self.secret = password = await _call(given) if callable(given) else given
         except Exception as exc:
             self._failed(exc, of_the_node=False)
             raise
         self.phase = "logging in"
-        self._speaking_since = self._loop.time()
+        self._speaking_since = self.clock()
         driver = self._registry.driver
         try:
             options = self._request.options
@@ -185,7 +184,7 @@ class Attempt(Generic[C]):
         if self._cancelled():
             driver.terminate(conn)
             raise asyncio.CancelledError
-        now = self._loop.time()
+        now = self.clock()
         self._registry.let_in(self, now - self._speaking_since, now)
         return conn
 
@@ -216,7 +215,7 @@ class Attempt(Generic[C]):
         target = Target.ANY if self._probe else self._request.target
         try:
             role = await self._registry.driver.validate(conn, target)
-            self._registry.validated(self, role, self._loop.time())
+            self._registry.validated(self, role, self.clock())
             fitness = fit(role, target)
             if fitness is Fit.NO:
                 raise NodeNotFit(_misfit(role, target))
@@ -235,13 +234,13 @@ class Attempt(Generic[C]):
             raise
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
-        now = self._loop.time()
+        now = self.clock()
         self._registry.login_failed(self, exc, now - self.started, now, of_the_node=of_the_node)
 
     def _ended_by_us(self, why: str) -> None:
         if self._task is not None and self._task.cancelling():
             self._task.uncancel()
-        now = self._loop.time()
+        now = self.clock()
         silent = why is _PAST_GRACE and self.phase in _NODES_TURN
         self._registry.login_cut(self, max(0.0, now - self._speaking_since), why, now, silent=silent)
         if not self.lost:

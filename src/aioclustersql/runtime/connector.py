@@ -185,21 +185,22 @@ class Connector(Generic[C]):
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
     ) -> C:
         """One race, behind the gate when it is a cold one."""
-        began = loop.time()
-        field = self._field(request.target, began)
+        began = now = loop.time()
+        field = self._field(request.target, now)
         while field.cold and (gate := self._gate) is not None:
             await self._wait_for_gate(gate, request, began, deadline, stop)
             if self._gate is gate:  # it has been shut for long enough
                 self._gate = None
-            field = self._field(request.target, loop.time())
-        if deadline <= loop.time():
+            now = loop.time()
+            field = self._field(request.target, now)
+        if deadline <= now:
             raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
         self._budget.deposit()
         mine = self._gate = loop.create_future() if field.cold else self._gate
         times = RaceTimes(began, deadline, stop)
         race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
         try:
-            self._probe(field, loop.time())
+            self._probe(field, now)
             member, conn, _ = await race.run()
         finally:
             if field.cold and mine is not None:

@@ -79,8 +79,9 @@ class RaceRunner(Generic[C]):
         winner: Opened[C] | None = None
         try:
             self._start(self._race.begin())
-            while winner is None:
-                winner = self._judge(await self._wait())
+            ended = await self._wait(self._race.first_wake(self._loop.time()))
+            while (winner := self._judge(ended)) is None:
+                ended = await self._wait(self._race.wake_at(self._quiet_since))
             return winner
         finally:
             for attempt in self._running.values():
@@ -96,9 +97,8 @@ class RaceRunner(Generic[C]):
         self._held = None
         del self._race, self._field
 
-    async def _wait(self) -> list[Attempt[C]]:
+    async def _wait(self, wake: float | None) -> list[Attempt[C]]:
         """The logins that have ended, in the order of their start; none when a time has come."""
-        wake = self._race.wake_at(self._quiet_since)
         until = min(self._deadline, self._hold_until, math.inf if wake is None else wake)
         if not self._running:
             return []

@@ -131,13 +131,13 @@ class Registry(Generic[C]):
         member.counters.logins += 1
         self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
 
-    def login_ended(self, attempt: Attempt[C], now: float) -> None:
+    def login_ended(self, attempt: Attempt[C]) -> None:
         """A login is over, however it ended."""
         self.attempts.discard(attempt)
         member = attempt.member
         member.attempts.discard(attempt)
         if member.breaker.health is Health.HALF_OPEN and not member.attempts:
-            self._signal(member, Signal.SOFT_FAILURE, now, "the probe ended without an answer")
+            self._signal(member, Signal.SOFT_FAILURE, attempt.clock(), "the probe ended without an answer")
 
     def let_in(self, attempt: Attempt[C], seconds: float, now: float) -> None:
         """The node logged us in after `seconds`."""
@@ -205,7 +205,7 @@ class Registry(Generic[C]):
     def forget_logins(self) -> None:
         """Their loop is gone, and they with it."""
         for attempt in tuple(self.attempts):
-            self.login_ended(attempt, attempt.started)
+            self.login_ended(attempt)
 
     def forget_times(self) -> None:
         """The clock is another one: what was measured by the old one means nothing."""
@@ -225,6 +225,8 @@ class Registry(Generic[C]):
 
     def _signal(self, member: Member[C], signal: Signal, now: float, cause: str | None = None) -> None:
         before: Breaker = member.breaker
+        if signal is Signal.SUCCESS and before.health is Health.UP and not before.soft_failures:
+            return  # the usual case
         after = step(before, signal, now, self.rng, cause)
         if after is before or after == before:
             return
