@@ -154,9 +154,12 @@ class Race:
         """A login gave a connection that is kept in case nothing better comes: nothing is started for it."""
         self._running.remove(name)
 
-    def first_wake(self, now: float) -> float | None:
-        """As `wake_at`, right after `begin`: no delay is shorter, so most logins end before anything has to be computed."""
-        return now + HEDGE_MIN if self._rest is not None else None
+    def first_wake(self, now: float, under_way: int) -> float | None:
+        """As `wake_at`, right after `begin`, with so many logins of ours under way on the first node.
+
+        No delay is shorter, so most logins end before anything has to be computed.
+        """
+        return now + HEDGE_MIN * under_way if self._rest is not None else None
 
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""

@@ -56,6 +56,26 @@ async def _call(password: Callable[[], str | Awaitable[str]]) -> str:
 class Attempt(Generic[C]):
     """A login under way."""
 
+    __slots__ = (
+        "_begun",
+        "_cut",
+        "_disposal",
+        "_endpoint",
+        "_loop",
+        "_probe",
+        "_registry",
+        "_request",
+        "_speaking_since",
+        "_task",
+        "_timer",
+        "clock",
+        "lost",
+        "member",
+        "phase",
+        "secret",
+        "started",
+    )
+
     def __init__(
         self,
         registry: Registry[C],

@@ -44,6 +44,25 @@ class Field(NamedTuple):
 class RaceRunner(Generic[C]):
     """One race."""
 
+    __slots__ = (
+        "_attempts",
+        "_began",
+        "_budget",
+        "_deadline",
+        "_disposal",
+        "_errors",
+        "_field",
+        "_held",
+        "_hold_until",
+        "_logins",
+        "_loop",
+        "_race",
+        "_registry",
+        "_request",
+        "_running",
+        "_stop",
+    )
+
     def __init__(
         self,
         registry: Registry[C],
@@ -79,7 +98,8 @@ class RaceRunner(Generic[C]):
         winner: Opened[C] | None = None
         try:
             self._start(self._race.begin())
-            ended = await self._wait(self._race.first_wake(self._loop.time()))
+            under_way = min((len(attempt.member.attempts) for attempt in self._running.values()), default=1)
+            ended = await self._wait(self._race.first_wake(self._loop.time(), max(1, under_way)))
             while (winner := self._judge(ended)) is None:
                 ended = await self._wait(self._race.wake_at(self._quiet_since))
             return winner

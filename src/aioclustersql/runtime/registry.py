@@ -129,7 +129,8 @@ class Registry(Generic[C]):
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
-        self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+        if self.bus.listened_to:
+            self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
 
     def login_ended(self, attempt: Attempt[C]) -> None:
         """A login is over, however it ended."""
@@ -145,7 +146,8 @@ class Registry(Generic[C]):
         if attempt.is_of_the_address:
             member.latency.observe(seconds, now)
             member.heard_at = now
-        self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
+        if self.bus.listened_to:
+            self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
 
     def validated(self, attempt: Attempt[C], role: Role, now: float) -> None:
         """The node serves us, and this is its role."""
