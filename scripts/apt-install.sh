@@ -16,4 +16,4 @@ else
 fi
 
 $sudo apt-get update -q
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL="${RUNLEVEL-}" apt-get install -q -y --no-install-recommends "$@"

@@ -1,10 +1,16 @@
 #!/bin/sh
-# Install MariaDB and Galera for the integration tests, unless they are there. No service is needed: the tests start
-# servers of their own. PostgreSQL comes as a Python wheel, with the tests' other dependencies.
+# Install MariaDB, Galera and PostgreSQL for the integration tests, unless they are there. No service is needed: the tests
+# start servers of their own. PostgreSQL comes as a Python wheel, too; the system's is the one that can encrypt.
 set -eu
 
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
-if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && [ -e /usr/lib/galera/libgalera_smm.so ]; then
-    exit 0
+missing=
+if ! command -v mariadbd >/dev/null || ! command -v mariadb-install-db >/dev/null || [ ! -e /usr/lib/galera/libgalera_smm.so ]; then
+    missing="mariadb-server galera-4"
 fi
-exec "$(dirname "$0")/apt-install.sh" mariadb-server galera-4
+if ! command -v postgres >/dev/null && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+    missing="$missing postgresql"
+fi
+[ -n "$missing" ] || exit 0
+# RUNLEVEL=1: install the packages without starting their services. The names are words, hence no quotes.
+RUNLEVEL=1 exec "$(dirname "$0")/apt-install.sh" $missing

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiomysql
 import pymysql
@@ -325,7 +326,7 @@ async def test_terminate_is_at_once_and_a_waiting_task_is_told(galera: GaleraClu
 
 @pytest.mark.parametrize("tls", [False, True])
 async def test_terminate_in_the_middle_of_a_result_tells_the_reader(plain: PlainServer, tls: bool):
-    options = {"sslmode": "require"} if tls else {}
+    options: dict[str, Any] = {"sslmode": "require"} if tls else {}
     async with opened(plain.dsn("app"), **options) as conn:
         reading = asyncio.create_task(conn.query("SELECT seq, REPEAT('x', 1000) FROM test.seq_1_to_1000000"))
         await asyncio.sleep(0.2)
