@@ -106,9 +106,13 @@ class Proxy:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks)
-        for writer in list(self._writers):
+        for writer in self._writers:
             writer.transport.abort()
-            await self._close(writer)
+        # Not `wait_closed`: a task that was cancelled in it has cancelled the future behind it for everybody. Two turns of the
+        # loop close what was aborted.
+        self._writers.clear()
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     def _bind(self) -> socket.socket:
         listener = socket.socket()
