@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from aioclustersql.node import Role, Target
-from aioclustersql.policy.ranking import BAND, Fit, Order, fit, order, pick
+from aioclustersql.policy.ranking import BAND, Fit, Order, eligible, fit, order, pick
 
 YES, FALLBACK, NO = Fit
 
@@ -32,15 +32,8 @@ class Fake:
         return self.estimate
 
 
-class Lowest:
-    """A random source that always says 0: of the two choices one is the first in order of latency, the other the next."""
-
-    def random(self) -> float:
-        return 0.0
-
-
 def ordered(*candidates: Fake, target: Target = Target.READ_WRITE) -> Order:
-    return order(candidates, target, 0.0, Lowest())
+    return order(candidates, target, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +136,10 @@ def test_a_single_node_is_the_order():
 
 
 def first_of(*candidates: Fake, rng: random.Random, target: Target = Target.READ_WRITE) -> str:
-    """What a connect starts with: the pick, and where there is none the order."""
-    picked = pick(candidates, target, 0.0, rng)
-    return picked.name if picked is not None else order(candidates, target, 0.0, rng).first[0]
+    """What a warm connect starts with."""
+    picked = pick(eligible(candidates, target, 0.0), target, 0.0, rng)
+    assert picked is not None
+    return picked.name
 
 
 def test_the_power_of_two_choices_never_chooses_the_worst_of_three():
@@ -156,19 +150,15 @@ def test_the_power_of_two_choices_never_chooses_the_worst_of_three():
     assert 0.63 < first["good"] / 3_000 < 0.70
 
 
-def test_an_order_begins_as_often_with_each_node_as_a_pick_does():
-    rng, first = random.Random(1), Counter[str]()
-    for _ in range(3_000):
-        first[order([Fake("good", load=0), Fake("fair", load=1), Fake("bad", load=2)], Target.ANY, 0.0, rng).first[0]] += 1
-    assert first["bad"] == 0
-    assert 0.63 < first["good"] / 3_000 < 0.70
+def test_far_nodes_are_not_eligible_however_many_they_are():
+    near = Fake("near", 0.001)
+    assert eligible([near, *(Fake(f"far{n}", 0.100) for n in range(8))], Target.READ_WRITE, 0.0) == (near,)
 
 
-def test_whoever_is_chosen_first_the_others_follow_by_cost():
-    rng = random.Random(1)
-    for _ in range(100):
-        first, *others = order([Fake(name, load=load) for load, name in enumerate("abcde")], Target.ANY, 0.0, rng).first
-        assert others == sorted(set("abcde") - {first})
+def test_a_far_node_is_eligible_when_all_near_ones_are_so_loaded_that_it_costs_less():
+    near, far = Fake("near", 0.010, load=10), Fake("far", 0.100)
+    assert eligible([near, far], Target.READ_WRITE, 0.0) == (near, far)
+    assert eligible([Fake("near", 0.010, load=9), far], Target.READ_WRITE, 0.0) == (Fake("near", 0.010, load=9),)
 
 
 SPECIAL = [*UNUSABLE, Fake("x", avoid_until=60.0), Fake("x", None)]
@@ -187,8 +177,15 @@ def test_of_two_nodes_one_of_which_is_special_none_is_picked(special: Fake):
     assert pick([special, Fake("a")], Target.READ_WRITE, 0.0, random.Random(1)) is None
 
 
-def test_a_single_node_is_not_picked():
-    assert pick([Fake("a")], Target.READ_WRITE, 0.0, random.Random(1)) is None
+@pytest.mark.parametrize("special", SPECIAL)
+def test_a_special_node_is_not_eligible(special: Fake):
+    assert eligible([special, Fake("a")], Target.READ_WRITE, 0.0) == (Fake("a"),)
+    assert eligible([special], Target.READ_WRITE, 0.0) == ()
+    assert pick([special], Target.READ_WRITE, 0.0, random.Random(1)) is None
+
+
+def test_a_single_node_is_picked():
+    assert pick([Fake("a")], Target.READ_WRITE, 0.0, random.Random(1)) == Fake("a")
 
 
 def test_a_pick_takes_the_cheaper_of_two_and_of_equals_the_one_chosen_least_recently():

@@ -62,16 +62,20 @@ class Delays(NamedTuple):
 def delays(own: LoginLatency, others: Iterable[LoginLatency], in_flight: int, now: float) -> Delays:
     """The delays for a login on the node whose history is `own`, with `in_flight` other logins of ours under way there.
 
-    Hedge: 2 x p95, between 10 and 250 ms; the median node's p95 while this one has too few samples, 250 ms while all have.
-    Failover: 250 ms, or 2 x p95 where logins always take longer than that. Both grow with our own logins under way: twenty at
-    once each take longer than any of them alone.
+    Hedge: 2 x p95, between 10 and 250 ms; while this node has too few samples, 2 x the greater of its estimate and the median
+    node's p95; 250 ms while all have. Failover: 250 ms, or 2 x p95 where logins always take longer than that. Both grow with our
+    own logins under way: twenty at once each take longer than any of them alone.
     """
-    p95 = own.p95(now)
+    p95, ours = own.p95(now), in_flight + 1
+    unknown = False
     if p95 is None:
         known = [other for latency in others if (other := latency.p95(now)) is not None]
-        p95 = median(known) if known else HEDGE_MAX / 2.0
-    usual, ours = max(2.0 * p95, HEDGE_MIN), in_flight + 1
-    return Delays(min(min(usual, HEDGE_MAX) * ours, DELAY_MAX), min(max(FAILOVER, usual * ours), DELAY_MAX))
+        unknown = not known
+        p95 = max(median(known) if known else 0.0, own.estimate(now) or 0.0)
+    usual = max(2.0 * p95, HEDGE_MIN)
+    hedge = HEDGE_MAX if unknown else min(usual, HEDGE_MAX)
+    failover = min(max(FAILOVER, usual * ours), DELAY_MAX)
+    return Delays(min(hedge * ours, failover), failover)
 
 
 class HedgeBudget:

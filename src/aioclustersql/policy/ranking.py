@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from ..node import Role, Target
 from .health import Rng
 
-__all__ = ["Candidate", "Fit", "Order", "fit", "order", "pick"]
+__all__ = ["Candidate", "Fit", "Order", "eligible", "fit", "order", "pick"]
 
 BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
@@ -100,13 +100,29 @@ class Order(NamedTuple):
     cold: bool
 
 
-def pick(candidates: Sequence[X], target: Target, now: float, rng: Rng) -> X | None:
-    """The node of a warm connect, by the power of two choices, without a look at the others.
+def eligible(candidates: Iterable[X], target: Target, now: float) -> tuple[X, ...]:
+    """The nodes among which a warm connect chooses: the nearest, all that are equal to it, and farther ones that are so much
+    less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
+    """
+    plain = [(estimate, candidate) for candidate in candidates if (estimate := _plain(candidate, target, now)) is not None]
+    if not plain:
+        return ()
+    low = min(plain, key=_estimate_of)[0]
+    near = [candidate for estimate, candidate in plain if _equal(estimate, low)]
+    limit = min(low * (candidate.load + 1) / candidate.weight for candidate in near)
+    far = [each for estimate, each in plain if not _equal(estimate, low) and estimate * (each.load + 1) / each.weight < limit]
+    return (*near, *far)
 
-    `None` when a few draws found no two that are fit, measured, closed and not avoided: then `order` knows.
+
+def pick(candidates: Sequence[X], target: Target, now: float, rng: Rng) -> X | None:
+    """The node of a warm connect, by the power of two choices among the eligible.
+
+    `None` when a few draws found no two that are still fit, closed and not avoided: then `order` knows.
     """
     count = len(candidates)
-    for _ in range(_DRAWS if count > 1 else 0):
+    if count == 1:
+        return candidates[0] if _plain(candidates[0], target, now) is not None else None
+    for _ in range(_DRAWS if count else 0):
         index = int(rng.random() * count)
         one = candidates[index]
         other = candidates[(index + 1 + int(rng.random() * (count - 1))) % count]
@@ -117,7 +133,7 @@ def pick(candidates: Sequence[X], target: Target, now: float, rng: Rng) -> X | N
     return None
 
 
-def order(candidates: Iterable[X], target: Target, now: float, rng: Rng) -> Order:
+def order(candidates: Iterable[X], target: Target, now: float) -> Order:
     """The order of one connect; see the module's head.
 
     `first` holds the fit nodes with a closed breaker: those that fit fully before fallbacks, the avoided after the others, the
@@ -136,8 +152,7 @@ def order(candidates: Iterable[X], target: Target, now: float, rng: Rng) -> Orde
             tiers.setdefault((fitness, now < candidate.avoid_until), []).append((estimate, candidate))
     if not tiers:
         return Order(tuple(unmeasured or reserve), tuple(reserve if unmeasured else ()), cold=True)
-    keys = sorted(tiers)
-    names = [name for key in keys for name in _by_cost(tiers[key], rng if key is keys[0] else None)]
+    names = [name for key in sorted(tiers) for name in _by_cost(tiers[key])]
     return Order((*names, *unmeasured), tuple(reserve), cold=False)
 
 
@@ -158,8 +173,7 @@ def _equal(estimate: float, low: float) -> bool:
     return estimate <= max(BAND * low, low + NOISE)
 
 
-def _by_cost(measured: list[tuple[float, X]], rng: Rng | None) -> list[str]:
-    """Names by cost; with `rng`, the first by the power of two choices."""
+def _by_cost(measured: list[tuple[float, X]]) -> list[str]:
     if len(measured) == 1:
         return [measured[0][1].name]
     measured.sort(key=_estimate_of)
@@ -168,12 +182,6 @@ def _by_cost(measured: list[tuple[float, X]], rng: Rng | None) -> list[str]:
     for estimate, candidate in measured:
         low = low if _equal(estimate, low) else estimate
         keyed.append(_keyed(candidate, estimate, low))
-    if rng is not None:
-        one = int(rng.random() * len(keyed))
-        other = (one + 1 + int(rng.random() * (len(keyed) - 1))) % len(keyed)
-        chosen = min(keyed[one], keyed[other])
-        keyed.remove(chosen)
-        return [chosen[2], *(name for _, _, name, _ in sorted(keyed))]
     return [name for _, _, name, _ in sorted(keyed)]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import anyio
 
@@ -16,7 +16,7 @@ from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, N
 from ..failure import FailureKind
 from ..node import Target
 from ..policy.racing import HedgeBudget, Reason
-from ..policy.ranking import Order, order, pick
+from ..policy.ranking import Order, eligible, order, pick
 from .attempt import Attempt, LoginRequest
 from .disposal import Disposal
 from .member import Member
@@ -32,12 +32,22 @@ EXPLORE = 0.01
 """This part of the connects also logs in, in the background, on the node that was measured longest ago."""
 FRESH = 1.0
 """A node measured within so many seconds needs no exploration."""
+LOOK_AGAIN = 0.02
+"""So many seconds the set of nodes to choose among is kept; whether a chosen one is still fit is looked at every time."""
 CALM = 2
 """With more callers at once nothing is logged in for learning alone: a burst makes the logins it needs and no more."""
 GATE = 0.5
 """So many seconds a caller waits for another's cold race before he begins one himself; one takes over at a time."""
 RETRY_FIRST, RETRY_MAX = 0.05, 1.0
 """`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
+
+
+class _Eligible(NamedTuple, Generic[C]):
+    """Out of these members, and until then, these are eligible."""
+
+    members: tuple[Member[C], ...]
+    until: float
+    found: tuple[Member[C], ...]
 
 
 class Connector(Generic[C]):
@@ -54,6 +64,7 @@ class Connector(Generic[C]):
         self._stop: asyncio.Future[None] | None = None
         self._gate: asyncio.Future[None] | None = None
         self._callers = 0
+        self._eligible_for: dict[Target, _Eligible[C]] = {}
 
     @property
     def now(self) -> float:
@@ -94,6 +105,7 @@ class Connector(Generic[C]):
             self._registry.forget_times()
         self._disposal.forget()
         self._loop, self._stop, self._gate, self._callers = loop, loop.create_future(), None, 0
+        self._eligible_for.clear()
 
     async def close(self, timeout: float, *, in_use: bool) -> None:
         """End what is under way: callers get `NotOpen`, lost logins end within their grace, all within `timeout` seconds."""
@@ -222,16 +234,24 @@ class Connector(Generic[C]):
             raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
 
         def others() -> Order:
-            return order(registry.members, target, self.now, registry.rng)
+            return order(registry.members, target, self.now)
 
         if self._stagger != 0:
-            picked = pick(members, target, now, registry.rng)
+            picked = pick(self._eligible(target, now), target, now, registry.rng)
             if picked is not None:
                 return Field((picked.name,), others, cold=False)
-        first, _, cold = order(members, target, now, registry.rng)
+        first, _, cold = order(members, target, now)
         if self._stagger == 0:
             return Field(first, others, cold=False)
         return Field(first if cold else first[:1], others, cold=cold)
+
+    def _eligible(self, target: Target, now: float) -> tuple[Member[C], ...]:
+        """As `ranking.eligible`, looked up at most once in `LOOK_AGAIN` seconds: it costs more the more nodes there are."""
+        members = self._registry.members
+        known = self._eligible_for.get(target)
+        if known is None or known.members is not members or now >= known.until:
+            known = self._eligible_for[target] = _Eligible(members, now + LOOK_AGAIN, eligible(members, target, now))
+        return known.found
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]

@@ -202,8 +202,10 @@ class RaceRunner(Generic[C]):
     def _delays(self, name: str) -> Delays:
         member = self._attempts[name].member
         others: Iterable[LoginLatency] = (other.latency for other in self._registry.members)
-        others_under_way = max(0, len(member.attempts) - 1)
-        return delays(member.latency, others, others_under_way, self._loop.time())
+        others_under_way = max(0, len(member.attempts) - member.stragglers - 1)
+        hedge, failover = delays(member.latency, others, others_under_way, self._loop.time())
+        half = (self._deadline - self._began) / 2.0  # rather one login too many than a node that was never tried
+        return Delays(min(hedge, half), min(failover, half))
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
         first, reserve, _ = self._field.others()
