@@ -49,7 +49,8 @@ async def _play(options: argparse.Namespace) -> int:
 
     console = Console(force_terminal=False if options.plain else None, width=None if sys.stdout.isatty() else 110)
     # what the library logs is shown as events; a line on standard error would tear the live view
-    logging.getLogger("aioclustersql").addHandler(logging.NullHandler())
+    silence = logging.NullHandler()
+    logging.getLogger("aioclustersql").addHandler(silence)
     servers = PostgresCluster(standbys=2)
     try:
         try:
@@ -64,6 +65,7 @@ async def _play(options: argparse.Namespace) -> int:
         show.final_table(console, story.cluster.stats(), story.score, passed=passed)
         return 0 if passed else 1
     finally:
+        logging.getLogger("aioclustersql").removeHandler(silence)
         await to_the_end(servers.stop)
 
 
