@@ -16,7 +16,8 @@ from .events import Listener
 from .inventory import Nodes, read_nodes
 from .node import Node, Target
 from .runtime.bus import Bus
-from .runtime.connector import Connector, Stagger
+from .runtime.choice import Stagger
+from .runtime.connector import Connector
 from .runtime.registry import Registry
 from .runtime.snapshot import node_stats
 from .stats import ClusterStats

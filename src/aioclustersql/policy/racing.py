@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from .latency import LoginLatency
 
-__all__ = ["Delays", "HedgeBudget", "Race", "Reason", "Start", "delays"]
+__all__ = ["HEDGE_MIN", "Delays", "HedgeBudget", "Race", "Reason", "Start", "delays"]
 
 HEDGE_MIN, HEDGE_MAX = 0.010, 0.250
 FAILOVER = 0.250
@@ -157,13 +157,6 @@ class Race:
     def held(self, name: str) -> None:
         """A login gave a connection that is kept in case nothing better comes: nothing is started for it."""
         self._running.remove(name)
-
-    def first_wake(self, now: float, under_way: int) -> float | None:
-        """As `wake_at`, right after `begin`, with so many logins of ours under way on the first node.
-
-        No delay is shorter, so most logins end before anything has to be computed.
-        """
-        return now + HEDGE_MIN * under_way if self._rest is not None else None
 
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""

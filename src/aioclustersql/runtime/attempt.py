@@ -115,6 +115,12 @@ class Attempt(Generic[C]):
         assert self._task is not None  # noqa: S101 - set where it is made
         return self._task
 
+    @property
+    def opened(self) -> Opened[C] | None:
+        """Its connection, if it has ended with one."""
+        task = self.task
+        return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
+
     def __repr__(self) -> str:
         lost = ", lost" if self.lost else ""
         return f"<Attempt on {self.member.name}: {self.phase}{lost}>"
@@ -142,7 +148,7 @@ class Attempt(Generic[C]):
         self.member.counters.losses += 1
         if not self.task.done():
             self._wait_out_grace(self.clock())
-        elif not self.task.cancelled() and self.task.exception() is None and (opened := self.task.result()) is not None:
+        elif (opened := self.opened) is not None:
             self._goodbye(opened.conn)
 
     def cut(self, why: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -15,39 +15,26 @@ from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
 from ..node import Target
-from ..policy.racing import HedgeBudget, Reason
-from ..policy.ranking import Order, eligible, order, pick
-from .attempt import Attempt, LoginRequest
+from ..policy.racing import HEDGE_MIN, HedgeBudget, Reason
+from ..policy.ranking import Fit
+from .attempt import Attempt, LoginRequest, Opened
+from .choice import Choice, Stagger
 from .disposal import Disposal
-from .member import Member
+from .probing import Prober
 from .race import Field, RaceRunner, RaceTimes
 from .registry import Registry, labelled
 
-__all__ = ["Connector", "Stagger"]
+__all__ = ["Connector"]
 
 C = TypeVar("C")
-Stagger = Literal["auto", 0]
 
-EXPLORE = 0.01
-"""This part of the connects also logs in, in the background, on the node that was measured longest ago."""
-FRESH = 1.0
-"""A node measured within so many seconds needs no exploration."""
-LOOK_AGAIN = 0.02
-"""So many seconds the set of nodes to choose among is kept; whether a chosen one is still fit is looked at every time."""
+
+RETRY_FIRST, RETRY_MAX = 0.05, 1.0
+"""`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
 CALM = 2
 """With more callers at once nothing is logged in for learning alone: a burst makes the logins it needs and no more."""
 GATE = 0.5
 """So many seconds a caller waits for another's cold race before he begins one himself; one takes over at a time."""
-RETRY_FIRST, RETRY_MAX = 0.05, 1.0
-"""`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
-
-
-class _Eligible(NamedTuple, Generic[C]):
-    """Out of these members, and until then, these are eligible."""
-
-    members: tuple[Member[C], ...]
-    until: float
-    found: tuple[Member[C], ...]
 
 
 class Connector(Generic[C]):
@@ -55,16 +42,16 @@ class Connector(Generic[C]):
 
     def __init__(self, registry: Registry[C], *, stagger: Stagger, init: Callable[[C], Awaitable[object]] | None) -> None:
         self._registry = registry
-        self._stagger = stagger
+        self._choice = Choice(registry, stagger)
         self._init = init
         self._budget = HedgeBudget()
         self._disposal: Disposal[C] = Disposal(registry.cluster)
+        self._prober = Prober(registry, self._disposal)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock = 0.0
         self._stop: asyncio.Future[None] | None = None
         self._gate: asyncio.Future[None] | None = None
         self._callers = 0
-        self._eligible_for: dict[Target, _Eligible[C]] = {}
 
     @property
     def now(self) -> float:
@@ -105,7 +92,7 @@ class Connector(Generic[C]):
             self._registry.forget_times()
         self._disposal.forget()
         self._loop, self._stop, self._gate, self._callers = loop, loop.create_future(), None, 0
-        self._eligible_for.clear()
+        self._choice.forget()
 
     async def close(self, timeout: float, *, in_use: bool) -> None:
         """End what is under way: callers get `NotOpen`, lost logins end within their grace, all within `timeout` seconds."""
@@ -198,60 +185,56 @@ class Connector(Generic[C]):
     ) -> C:
         """One race, behind the gate when it is a cold one."""
         began = now = loop.time()
-        field = self._field(request.target, now)
+        field = self._choice.field(request.target, now)
         while field.cold and (gate := self._gate) is not None:
             await self._wait_for_gate(gate, request, began, deadline, stop)
             if self._gate is gate:  # it has been shut for long enough
                 self._gate = None
             now = loop.time()
-            field = self._field(request.target, now)
+            field = self._choice.field(request.target, now)
         if deadline <= now:
             raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
         self._budget.deposit()
         mine = self._gate = loop.create_future() if field.cold else self._gate
         times = RaceTimes(began, deadline, stop)
-        race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
+        logins = 1
         try:
-            self._probe(field, now)
-            member, conn, _ = await race.run()
+            self._prober.probe(field, now, loop, calm=self._callers <= CALM)
+            leader = None if field.together else self._lead(field, request, loop)
+            opened = None if leader is None else await self._head_start(leader, times, now)
+            if opened is None:
+                race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
+                opened = await race.run(leader)
+                logins = race.logins
         finally:
             if field.cold and mine is not None:
                 mine.set_result(None)
                 self._gate = None if self._gate is mine else self._gate
-        member.issue(conn)
+        member = opened.member
+        member.issue(opened.conn)
         member.counters.wins += 1
         member.counters.connections += 1
         bus = self._registry.bus
         if bus.listened_to:
-            bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=race.logins)
-        return conn
+            bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
+        return opened.conn
 
-    def _field(self, target: Target, now: float) -> Field:
-        """Who starts first, and how the others are found if he does not win."""
-        registry = self._registry
-        members = registry.members
-        if not members:
-            raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
+    def _lead(self, field: Field, request: LoginRequest[C], loop: asyncio.AbstractEventLoop) -> Attempt[C]:
+        member = self._registry.get(field.first[0])
+        return Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
 
-        def others() -> Order:
-            return order(registry.members, target, self.now)
-
-        if self._stagger != 0:
-            picked = pick(self._eligible(target, now), target, now, registry.rng)
-            if picked is not None:
-                return Field((picked.name,), others, cold=False)
-        first, _, cold = order(members, target, now)
-        if self._stagger == 0:
-            return Field(first, others, cold=False)
-        return Field(first if cold else first[:1], others, cold=cold)
-
-    def _eligible(self, target: Target, now: float) -> tuple[Member[C], ...]:
-        """As `ranking.eligible`, looked up at most once in `LOOK_AGAIN` seconds: it costs more the more nodes there are."""
-        members = self._registry.members
-        known = self._eligible_for.get(target)
-        if known is None or known.members is not members or now >= known.until:
-            known = self._eligible_for[target] = _Eligible(members, now + LOOK_AGAIN, eligible(members, target, now))
-        return known.found
+    async def _head_start(self, leader: Attempt[C], times: RaceTimes, now: float) -> Opened[C] | None:
+        """The usual connect: one login, which ends before any hedge can be due. `None`: it is silent or failed, so race on."""
+        patience = min(HEDGE_MIN * max(1, len(leader.member.attempts)), times.deadline - now)
+        try:
+            waited_for: list[asyncio.Future[Any]] = [leader.task, times.stop]
+            await asyncio.wait(waited_for, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            leader.lose()
+            raise
+        opened = leader.opened
+        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(leader.member)
+        return opened if won else None
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
@@ -274,39 +257,3 @@ class Connector(Generic[C]):
             what = ", ".join(doing) or member.last_error_message or "nothing under way"
             parts.append(f"{labelled(member.name, member.endpoint.address)}: {what}")
         return "; ".join(parts)
-
-    def _probe(self, field: Field, now: float) -> None:
-        """Log in, in the background and for nobody, where something is to be learnt; the caller's race does not wait for it."""
-        registry = self._registry
-        candidates: list[Member[C]] = []
-        for member in tuple(registry.unsettled) if registry.unsettled else ():
-            if member.settled:
-                registry.unsettled.discard(member)
-            elif member.attempts or member.name in field.first:
-                continue
-            elif member.breaker.wants_probe(now):
-                registry.probing(member, now)
-                self._start_probe(member)
-            elif self._callers <= CALM and member.usable and now >= member.avoid_until:
-                candidates.append(member)
-        if field.cold or self._stagger == 0:
-            return
-        if not candidates and registry.rng.random() < EXPLORE:
-            candidates = [
-                member
-                for member in registry.members
-                if member.usable
-                and not member.attempts
-                and now - member.latency.last_sample > FRESH
-                and now >= member.avoid_until
-            ]
-        if candidates:
-            self._start_probe(min(candidates, key=_measured_at))
-
-    def _start_probe(self, member: Member[C]) -> None:
-        assert self._loop is not None  # noqa: S101 - a race is running
-        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE, self._loop)
-
-
-def _measured_at(member: Member[C]) -> float:
-    return member.latency.last_sample

@@ -34,10 +34,14 @@ class RaceTimes(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Who runs: these start at once; the order of the others is asked for when it is needed. `cold`: nobody knows any of them."""
+    """Who runs: `first` at once; the order of the others at a time is asked for when it is needed.
+
+    `together`: `first` are several that start at once. `cold`: because nothing is known of any of them.
+    """
 
     first: tuple[str, ...]
-    others: Callable[[], Order]
+    others: Callable[[float], Order]
+    together: bool
     cold: bool
 
 
@@ -93,13 +97,20 @@ class RaceRunner(Generic[C]):
         """Logins that this race has started."""
         return self._logins
 
-    async def run(self) -> Opened[C]:
-        """The winner. Raises `AllNodesFailed`, `ConnectTimeout` or `NotOpen`."""
+    async def run(self, leader: Attempt[C] | None) -> Opened[C]:
+        """The winner. `leader` is a login of the first node that is under way, or over without having won.
+
+        Raises `AllNodesFailed`, `ConnectTimeout` or `NotOpen`.
+        """
         winner: Opened[C] | None = None
         try:
-            self._start(self._race.begin())
-            under_way = min((len(attempt.member.attempts) for attempt in self._running.values()), default=1)
-            ended = await self._wait(self._race.first_wake(self._loop.time(), max(1, under_way)))
+            starts = self._race.begin()
+            if leader is None:
+                self._start(starts)
+                ended = await self._wait(self._race.wake_at(self._quiet_since))
+            else:
+                self._follow(leader)
+                ended = self._ended()
             while (winner := self._judge(ended)) is None:
                 ended = await self._wait(self._race.wake_at(self._quiet_since))
             return winner
@@ -125,6 +136,9 @@ class RaceRunner(Generic[C]):
         timeout = None if until == math.inf else max(0.0, until - self._loop.time())
         waited_for: list[asyncio.Future[Any]] = [*self._running, self._stop]
         await asyncio.wait(waited_for, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return self._ended()
+
+    def _ended(self) -> list[Attempt[C]]:
         if self._stop.done():
             raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
         return [self._running.pop(task) for task in [*self._running] if task.done()]
@@ -194,10 +208,12 @@ class RaceRunner(Generic[C]):
                 continue
             if reason is Reason.HEDGE:
                 member.counters.hedges += 1
-            attempt = Attempt(self._registry, self._disposal, member, self._request, reason, self._loop)
-            self._logins += 1
-            self._attempts[name] = attempt
-            self._running[attempt.task] = attempt
+            self._follow(Attempt(self._registry, self._disposal, member, self._request, reason, self._loop))
+
+    def _follow(self, attempt: Attempt[C]) -> None:
+        self._logins += 1
+        self._attempts[attempt.member.name] = attempt
+        self._running[attempt.task] = attempt
 
     def _delays(self, name: str) -> Delays:
         member = self._attempts[name].member
@@ -208,7 +224,7 @@ class RaceRunner(Generic[C]):
         return Delays(min(hedge, half), min(failover, half))
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
-        first, reserve, _ = self._field.others()
+        first, reserve, _ = self._field.others(self._loop.time())
         return first, reserve
 
     def _quiet_since(self, name: str) -> float:

@@ -1,0 +1,66 @@
+"""Who starts a connect: asks `policy.ranking`, and keeps what is costly to look up for a moment."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from ..errors import NoNodeAvailable
+from ..node import Target
+from ..policy.ranking import Order, eligible, order, pick
+from .member import Member
+from .race import Field
+from .registry import Registry
+
+__all__ = ["Choice", "Stagger"]
+
+C = TypeVar("C")
+Stagger = Literal["auto", 0]
+
+LOOK_AGAIN = 0.02
+"""So many seconds the set of nodes to choose among is kept; whether a chosen one is still fit is looked at every time."""
+
+
+class _Eligible(NamedTuple, Generic[C]):
+    """Out of these members, and until then, these are eligible."""
+
+    members: tuple[Member[C], ...]
+    until: float
+    found: tuple[Member[C], ...]
+
+
+class Choice(Generic[C]):
+    """The choice of nodes for the connects of one cluster."""
+
+    def __init__(self, registry: Registry[C], stagger: Stagger) -> None:
+        self._registry = registry
+        self._all_at_once = stagger == 0
+        self._eligible_for: dict[Target, _Eligible[C]] = {}
+
+    def forget(self) -> None:
+        """The clock is another one."""
+        self._eligible_for.clear()
+
+    def field(self, target: Target, now: float) -> Field:
+        """Who starts at once, and how the others are found. Raises `NoNodeAvailable` when no node is registered."""
+        registry = self._registry
+        if not registry.members:
+            raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
+
+        def others(now: float) -> Order:
+            return order(registry.members, target, now)
+
+        if not self._all_at_once:
+            picked = pick(self._eligible(target, now), target, now, registry.rng)
+            if picked is not None:
+                return Field((picked.name,), others, together=False, cold=False)
+        first, _, cold = others(now)
+        if self._all_at_once:
+            return Field(first, others, together=True, cold=False)
+        return Field(first if cold else first[:1], others, together=cold, cold=cold)
+
+    def _eligible(self, target: Target, now: float) -> tuple[Member[C], ...]:
+        members = self._registry.members
+        known = self._eligible_for.get(target)
+        if known is None or known.members is not members or now >= known.until:
+            known = self._eligible_for[target] = _Eligible(members, now + LOOK_AGAIN, eligible(members, target, now))
+        return known.found

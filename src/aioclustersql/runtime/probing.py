@@ -1,0 +1,69 @@
+"""Logins in the background, for nobody: they measure a node of which little is known, and see whether a down one is back.
+
+No caller waits for one. They end like lost logins: with a goodbye, within their grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Generic, TypeVar
+
+from ..node import Target
+from ..policy.racing import Reason
+from .attempt import Attempt, LoginRequest
+from .disposal import Disposal
+from .member import Member
+from .race import Field
+from .registry import Registry
+
+__all__ = ["Prober"]
+
+C = TypeVar("C")
+
+EXPLORE = 0.01
+"""This part of the connects also logs in on the node that was measured longest ago."""
+FRESH = 1.0
+"""A node measured within so many seconds needs no exploration."""
+
+
+class Prober(Generic[C]):
+    """Starts the background logins of one cluster, on the occasion of a connect."""
+
+    def __init__(self, registry: Registry[C], disposal: Disposal[C]) -> None:
+        self._registry = registry
+        self._disposal = disposal
+
+    def probe(self, field: Field, now: float, loop: asyncio.AbstractEventLoop, *, calm: bool) -> None:
+        """Log in where something is to be learnt; `calm`: few callers are connecting, so that it may be for learning alone."""
+        registry = self._registry
+        candidates: list[Member[C]] = []
+        for member in tuple(registry.unsettled) if registry.unsettled else ():
+            if member.settled:
+                registry.unsettled.discard(member)
+            elif member.attempts or member.name in field.first:
+                continue
+            elif member.breaker.wants_probe(now):
+                registry.probing(member, now)
+                self._start(member, loop)
+            elif calm and member.usable and now >= member.avoid_until:
+                candidates.append(member)
+        if field.together:
+            return
+        if not candidates and registry.rng.random() < EXPLORE:
+            candidates = [
+                member
+                for member in registry.members
+                if member.usable
+                and not member.attempts
+                and now - member.latency.last_sample > FRESH
+                and now >= member.avoid_until
+            ]
+        if candidates:
+            self._start(min(candidates, key=_measured_at), loop)
+
+    def _start(self, member: Member[C], loop: asyncio.AbstractEventLoop) -> None:
+        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE, loop)
+
+
+def _measured_at(member: Member[C]) -> float:
+    return member.latency.last_sample
