@@ -79,7 +79,7 @@ def test_a_full_node_is_masked_by_the_others(run: Run, strangers: Mapping[str, G
     assert done.returncode == 0, done.stdout
     reached = re.search(r"^141 connections at once: db3351 (\d+) ", done.stdout, re.MULTILINE)
     assert reached is not None, done.stdout
-    assert 0 < int(reached[1]) <= 20
+    assert 0 < int(reached[1]) <= 21  # the server keeps one more for an administrator, who `app` is
 
 
 def test_three_clusters_of_one_node_fail_it_and_every_missing_row_is_named(run: Run, strangers: Mapping[str, GaleraNode]) -> None:
