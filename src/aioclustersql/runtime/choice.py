@@ -16,8 +16,9 @@ __all__ = ["Choice", "Stagger"]
 C = TypeVar("C")
 Stagger = Literal["auto", 0]
 
-LOOK_AGAIN = 0.02
-"""So many seconds the set of nodes to choose among is kept; whether a chosen one is still fit is looked at every time."""
+MANY, LOOK_AGAIN = 8, 0.02
+"""With more than so many nodes, the set to choose among is kept for so many seconds, because looking for it costs more the more
+there are; whether a chosen one is still fit is looked at every time."""
 
 
 class _Eligible(NamedTuple, Generic[C]):
@@ -60,6 +61,8 @@ class Choice(Generic[C]):
 
     def _eligible(self, target: Target, now: float) -> tuple[Member[C], ...]:
         members = self._registry.members
+        if len(members) <= MANY:
+            return eligible(members, target, now)
         known = self._eligible_for.get(target)
         if known is None or known.members is not members or now >= known.until:
             known = self._eligible_for[target] = _Eligible(members, now + LOOK_AGAIN, eligible(members, target, now))
