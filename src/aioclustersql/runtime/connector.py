@@ -167,6 +167,9 @@ class Connector(Generic[C]):
 
     async def _sleep(self, seconds: float, stop: asyncio.Future[None]) -> None:
         await asyncio.wait([stop], timeout=max(0.0, seconds))
+        self._see_that_it_goes_on(stop)
+
+    def _see_that_it_goes_on(self, stop: asyncio.Future[None]) -> None:
         if stop.done():
             raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
 
@@ -195,7 +198,9 @@ class Connector(Generic[C]):
         if deadline <= now:
             raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
         self._budget.deposit()
-        mine = self._gate = loop.create_future() if field.cold else self._gate
+        shut: asyncio.Future[None] | None = None
+        if field.cold:
+            shut = self._gate = loop.create_future()
         times = RaceTimes(began, deadline, stop)
         logins = 1
         try:
@@ -207,9 +212,10 @@ class Connector(Generic[C]):
                 opened = await race.run(leader)
                 logins = race.logins
         finally:
-            if field.cold and mine is not None:
-                mine.set_result(None)
-                self._gate = None if self._gate is mine else self._gate
+            if shut is not None:
+                shut.set_result(None)
+                if self._gate is shut:
+                    self._gate = None
         member = opened.member
         member.issue(opened.conn)
         member.counters.wins += 1
@@ -241,8 +247,7 @@ class Connector(Generic[C]):
     ) -> None:
         timeout = max(0.0, min(deadline - self.now, GATE))
         await asyncio.wait([gate, stop], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if stop.done():
-            raise NotOpen(f"cluster {self._registry.cluster!r} was closed while connecting")
+        self._see_that_it_goes_on(stop)
         if not gate.done() and self.now >= deadline:
             raise ConnectTimeout(
                 f"no connection within {self.now - began:.3g} s (target {request.target}), "
