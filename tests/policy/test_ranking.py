@@ -137,7 +137,7 @@ def test_a_single_node_is_the_order():
 
 def first_of(*candidates: Fake, rng: random.Random, target: Target = Target.READ_WRITE) -> str:
     """What a warm connect starts with."""
-    picked = pick(eligible(candidates, target, 0.0), target, 0.0, rng)
+    picked = pick(eligible(candidates, target, 0.0), rng)
     assert picked is not None
     return picked.name
 
@@ -152,13 +152,13 @@ def test_the_power_of_two_choices_never_chooses_the_worst_of_three():
 
 def test_far_nodes_are_not_eligible_however_many_they_are():
     near = Fake("near", 0.001)
-    assert eligible([near, *(Fake(f"far{n}", 0.100) for n in range(8))], Target.READ_WRITE, 0.0) == (near,)
+    assert eligible([near, *(Fake(f"far{n}", 0.100) for n in range(8))], Target.READ_WRITE, 0.0) == [(0.001, near)]
 
 
 def test_a_far_node_is_eligible_when_all_near_ones_are_so_loaded_that_it_costs_less():
     near, far = Fake("near", 0.010, load=10), Fake("far", 0.100)
-    assert eligible([near, far], Target.READ_WRITE, 0.0) == (near, far)
-    assert eligible([Fake("near", 0.010, load=9), far], Target.READ_WRITE, 0.0) == (Fake("near", 0.010, load=9),)
+    assert eligible([near, far], Target.READ_WRITE, 0.0) == [(0.010, near), (0.100, far)]
+    assert eligible([Fake("near", 0.010, load=9), far], Target.READ_WRITE, 0.0) == [(0.010, Fake("near", 0.010, load=9))]
 
 
 SPECIAL = [*UNUSABLE, Fake("x", avoid_until=60.0), Fake("x", None)]
@@ -166,38 +166,37 @@ SPECIAL = [*UNUSABLE, Fake("x", avoid_until=60.0), Fake("x", None)]
 
 
 @pytest.mark.parametrize("special", SPECIAL)
-def test_a_pick_is_never_a_node_about_which_there_is_something_special(special: Fake):
-    rng = random.Random(1)
-    picks = [pick([special, Fake("a", load=9), Fake("b", load=9)], Target.READ_WRITE, 0.0, rng) for _ in range(200)]
-    assert {picked.name for picked in picks if picked is not None} == {"a"}
-
-
-@pytest.mark.parametrize("special", SPECIAL)
-def test_of_two_nodes_one_of_which_is_special_none_is_picked(special: Fake):
-    assert pick([special, Fake("a")], Target.READ_WRITE, 0.0, random.Random(1)) is None
-
-
-@pytest.mark.parametrize("special", SPECIAL)
 def test_a_special_node_is_not_eligible(special: Fake):
-    assert eligible([special, Fake("a")], Target.READ_WRITE, 0.0) == (Fake("a"),)
-    assert eligible([special], Target.READ_WRITE, 0.0) == ()
-    assert pick([special], Target.READ_WRITE, 0.0, random.Random(1)) is None
+    assert eligible([special, Fake("a")], Target.READ_WRITE, 0.0) == [(0.01, Fake("a"))]
+    assert eligible([special], Target.READ_WRITE, 0.0) == []
 
 
-def test_a_single_node_is_picked():
-    assert pick([Fake("a")], Target.READ_WRITE, 0.0, random.Random(1)) == Fake("a")
+def test_without_an_eligible_node_none_is_picked():
+    assert pick([], random.Random(1)) is None
+
+
+def test_a_single_node_is_picked_while_its_breaker_is_closed():
+    assert pick([(0.01, Fake("a"))], random.Random(1)) == Fake("a")
+    assert pick([(0.01, Fake("a", usable=False))], random.Random(1)) is None
+
+
+def test_a_node_whose_breaker_has_opened_meanwhile_is_not_picked():
+    among = [(0.01, Fake("down", usable=False)), (0.01, Fake("a")), (0.01, Fake("b"))]
+    rng = random.Random(1)
+    names = {picked.name for picked in (pick(among, rng) for _ in range(200)) if picked is not None}
+    assert "down" not in names
+    assert names <= {"a", "b"}
+    assert names
 
 
 def test_a_pick_takes_the_cheaper_of_two_and_of_equals_the_one_chosen_least_recently():
-    rng = random.Random(1)
-    for _ in range(20):
-        assert pick([Fake("near", 0.010, last_chosen=9), Fake("far", 0.016)], Target.ANY, 0.0, rng) == Fake(
-            "near", 0.010, last_chosen=9
-        )
-        assert pick([Fake("a", 0.010, last_chosen=9), Fake("b", 0.015)], Target.ANY, 0.0, rng) == Fake("b", 0.015)
-        assert pick([Fake("a", load=2), Fake("b", load=4, weight=2.0, last_chosen=9)], Target.ANY, 0.0, rng) == Fake(
-            "b", load=4, weight=2.0, last_chosen=9
-        )
+    def picked(*candidates: Fake) -> set[str]:
+        rng = random.Random(1)
+        return {first_of(*candidates, rng=rng) for _ in range(20)}
+
+    assert picked(Fake("near", 0.010, last_chosen=9), Fake("far", 0.016)) == {"near"}
+    assert picked(Fake("a", 0.010, last_chosen=9), Fake("b", 0.015)) == {"b"}
+    assert picked(Fake("a", load=2), Fake("b", load=4, weight=2.0, last_chosen=9)) == {"b"}
 
 
 def shares(nodes: dict[str, float], connects: int, *, kept: bool, weights: dict[str, float] | None = None) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from ..node import Role, Target
 from .health import Rng
 
-__all__ = ["Candidate", "Fit", "Order", "eligible", "fit", "order", "pick"]
+__all__ = ["Candidate", "Eligible", "Fit", "Order", "eligible", "fit", "order", "pick"]
 
 BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
@@ -91,6 +91,10 @@ class Candidate(Protocol):
 X = TypeVar("X", bound=Candidate)
 
 
+Eligible = Sequence[tuple[float, X]]
+"""Nodes with their estimates, in seconds."""
+
+
 class Order(NamedTuple):
     """What one connect tries. `cold`: nothing is known of any of `first`, so that only a race of all tells."""
 
@@ -100,36 +104,37 @@ class Order(NamedTuple):
     cold: bool
 
 
-def eligible(candidates: Iterable[X], target: Target, now: float) -> tuple[X, ...]:
-    """The nodes among which a warm connect chooses: the nearest, all that are equal to it, and farther ones that are so much
-    less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
+def eligible(candidates: Iterable[X], target: Target, now: float) -> Eligible[X]:
+    """The nodes among which a warm connect chooses, with their estimates: the nearest, all that are equal to it, and farther ones
+    that are so much less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
     """
     plain = [(estimate, candidate) for candidate in candidates if (estimate := _plain(candidate, target, now)) is not None]
-    if not plain:
-        return ()
+    if len(plain) < 2:
+        return plain
     low = min(plain, key=_estimate_of)[0]
-    near = [candidate for estimate, candidate in plain if _equal(estimate, low)]
-    limit = min(low * (candidate.load + 1) / candidate.weight for candidate in near)
-    far = [each for estimate, each in plain if not _equal(estimate, low) and estimate * (each.load + 1) / each.weight < limit]
-    return (*near, *far)
+    near = [each for each in plain if _equal(each[0], low)]
+    if len(near) == len(plain):
+        return plain
+    limit = min(low * (candidate.load + 1) / candidate.weight for _, candidate in near)
+    far = [each for each in plain if not _equal(each[0], low) and each[0] * (each[1].load + 1) / each[1].weight < limit]
+    return near + far
 
 
-def pick(candidates: Sequence[X], target: Target, now: float, rng: Rng) -> X | None:
+def pick(among: Eligible[X], rng: Rng) -> X | None:
     """The node of a warm connect, by the power of two choices among the eligible.
 
-    `None` when a few draws found no two that are still fit, closed and not avoided: then `order` knows.
+    `None` when a few draws found no two whose breaker is still closed: then `order` knows.
     """
-    count = len(candidates)
+    count = len(among)
     if count == 1:
-        return candidates[0] if _plain(candidates[0], target, now) is not None else None
+        return among[0][1] if among[0][1].usable else None
     for _ in range(_DRAWS if count else 0):
         index = int(rng.random() * count)
-        one = candidates[index]
-        other = candidates[(index + 1 + int(rng.random() * (count - 1))) % count]
-        if (first := _plain(one, target, now)) is None or (second := _plain(other, target, now)) is None:
-            continue
-        low = min(first, second)
-        return min(_keyed(one, first, low), _keyed(other, second, low))[3]
+        first, one = among[index]
+        second, other = among[(index + 1 + int(rng.random() * (count - 1))) % count]
+        if one.usable and other.usable:
+            low = min(first, second)
+            return min(_keyed(one, first, low), _keyed(other, second, low))[3]
     return None
 
 

@@ -14,38 +14,33 @@ _log = logging.getLogger("aioclustersql")
 
 
 class Bus:
-    """The listeners of one cluster."""
+    """The listeners of one cluster; the tuple is replaced, never changed."""
 
-    __slots__ = ("_cluster", "_listeners")
+    __slots__ = ("_cluster", "listeners")
 
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
-        self._listeners: tuple[Listener, ...] = ()
-
-    @property
-    def listened_to(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
+        self.listeners: tuple[Listener, ...] = ()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event from now on; returns the function that ends it (twice does no harm)."""
         entry = [listener]
-        self._listeners = (*self._listeners, listener)
+        self.listeners = (*self.listeners, listener)
 
         def unsubscribe() -> None:
             if entry:
-                remaining = list(self._listeners)
+                remaining = list(self.listeners)
                 remaining.remove(entry.pop())
-                self._listeners = tuple(remaining)
+                self.listeners = tuple(remaining)
 
         return unsubscribe
 
     def emit(self, kind: Callable[..., Event], **fields: object) -> None:
         """Build and hand out an event of that class, if anybody listens."""
-        if not self._listeners:
+        if not self.listeners:
             return
         event = kind(at=datetime.now(UTC), cluster=self._cluster, **fields)
-        for listener in self._listeners:
+        for listener in self.listeners:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - whatever a listener raises is its own

@@ -6,7 +6,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from ..errors import NoNodeAvailable
 from ..node import Target
-from ..policy.ranking import Order, eligible, order, pick
+from ..policy.ranking import Eligible, Order, eligible, order, pick
 from .member import Member
 from .race import Field
 from .registry import Registry
@@ -18,15 +18,15 @@ Stagger = Literal["auto", 0]
 
 MANY, LOOK_AGAIN = 8, 0.02
 """With more than so many nodes, the set to choose among is kept for so many seconds, because looking for it costs more the more
-there are; whether a chosen one is still fit is looked at every time."""
+there are; whether a chosen one is still usable is looked at every time."""
 
 
-class _Eligible(NamedTuple, Generic[C]):
+class _Known(NamedTuple, Generic[C]):
     """Out of these members, and until then, these are eligible."""
 
     members: tuple[Member[C], ...]
     until: float
-    found: tuple[Member[C], ...]
+    found: Eligible[Member[C]]
 
 
 class Choice(Generic[C]):
@@ -35,7 +35,7 @@ class Choice(Generic[C]):
     def __init__(self, registry: Registry[C], stagger: Stagger) -> None:
         self._registry = registry
         self._all_at_once = stagger == 0
-        self._eligible_for: dict[Target, _Eligible[C]] = {}
+        self._eligible_for: dict[Target, _Known[C]] = {}
 
     def forget(self) -> None:
         """The clock is another one."""
@@ -51,7 +51,7 @@ class Choice(Generic[C]):
             return order(registry.members, target, now)
 
         if not self._all_at_once:
-            picked = pick(self._eligible(target, now), target, now, registry.rng)
+            picked = pick(self._eligible(target, now), registry.rng)
             if picked is not None:
                 return Field((picked.name,), others, together=False, cold=False)
         first, _, cold = others(now)
@@ -59,11 +59,11 @@ class Choice(Generic[C]):
             return Field(first, others, together=True, cold=False)
         return Field(first if cold else first[:1], others, together=cold, cold=cold)
 
-    def _eligible(self, target: Target, now: float) -> tuple[Member[C], ...]:
+    def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
         members = self._registry.members
         if len(members) <= MANY:
             return eligible(members, target, now)
         known = self._eligible_for.get(target)
         if known is None or known.members is not members or now >= known.until:
-            known = self._eligible_for[target] = _Eligible(members, now + LOOK_AGAIN, eligible(members, target, now))
+            known = self._eligible_for[target] = _Known(members, now + LOOK_AGAIN, eligible(members, target, now))
         return known.found

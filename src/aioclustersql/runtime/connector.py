@@ -221,7 +221,7 @@ class Connector(Generic[C]):
         member.counters.wins += 1
         member.counters.connections += 1
         bus = self._registry.bus
-        if bus.listened_to:
+        if bus.listeners:
             bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
         return opened.conn
 

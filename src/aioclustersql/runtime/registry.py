@@ -129,7 +129,7 @@ class Registry(Generic[C]):
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
-        if self.bus.listened_to:
+        if self.bus.listeners:
             self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
 
     def login_ended(self, attempt: Attempt[C]) -> None:
@@ -146,7 +146,7 @@ class Registry(Generic[C]):
         if attempt.is_of_the_address:
             member.latency.observe(seconds, now)
             member.heard_at = now
-        if self.bus.listened_to:
+        if self.bus.listeners:
             self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
 
     def validated(self, attempt: Attempt[C], role: Role, now: float) -> None:
