@@ -16,6 +16,7 @@ from typing import Any
 import aiomysql
 import pymysql
 import pytest
+from pymysql.constants import CLIENT
 
 from aioclustersql.drivers import aiomysql as module
 from aioclustersql.drivers.aiomysql import AiomysqlDriver
@@ -218,6 +219,24 @@ async def test_a_server_that_raises_where_mariadb_warns_tells_its_role(plain: Pl
     plain.sql("SET GLOBAL read_only=1")
     async with opened(plain.dsn("plain")) as conn:
         assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.STANDBY
+
+
+async def test_validation_sets_the_autocommit_mode(plain: PlainServer):
+    for wanted in (False, True):
+        async with opened(plain.dsn("plain"), ready=False, autocommit=wanted) as conn:
+            assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.PRIMARY
+            assert conn.get_autocommit() is wanted
+            assert await one(conn, "SELECT @@autocommit") == wanted
+
+
+async def test_a_server_that_takes_one_statement_at_a_time_is_validated_in_two(
+    plain: PlainServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(CLIENT, "MULTI_STATEMENTS", 0)
+    async with opened(plain.dsn("plain"), ready=False) as conn:
+        assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.PRIMARY
+        assert not conn.get_autocommit()
+        assert await one(conn, "SELECT @@autocommit") == 0
 
 
 @pytest.mark.parametrize("ill", ["isolated", "rejecting"])
