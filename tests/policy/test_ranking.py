@@ -27,6 +27,7 @@ class Fake:
     usable: bool = True
     avoid_until: float = 0.0
     congested: bool = False
+    under_way_since: float | None = None
 
     def login_estimate(self, now: float) -> float | None:
         return self.estimate
@@ -153,6 +154,15 @@ def test_the_power_of_two_choices_never_chooses_the_worst_of_three():
 def test_far_nodes_are_not_eligible_however_many_they_are():
     near = Fake("near", 0.001)
     assert eligible([near, *(Fake(f"far{n}", 0.100) for n in range(8))], Target.READ_WRITE, 0.0) == [(0.001, near)]
+
+
+def test_a_node_whose_first_login_is_under_way_is_eligible_when_the_known_ones_are_loaded():
+    idle, loaded = Fake("idle", 0.010), Fake("loaded", 0.010, load=4)
+    next_ = Fake("next", None, load=1, under_way_since=1.0)
+    assert eligible([idle, next_], Target.READ_WRITE, 1.010) == [(0.010, idle)]
+    assert eligible([loaded, next_], Target.READ_WRITE, 1.010) == [(0.010, loaded), (0.020, next_)]
+    assert eligible([loaded, next_], Target.READ_WRITE, 1.016) == [(0.010, loaded)]
+    assert eligible([next_], Target.READ_WRITE, 1.001) == []
 
 
 def test_a_far_node_is_eligible_when_all_near_ones_are_so_loaded_that_it_costs_less():

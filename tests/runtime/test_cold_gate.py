@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -17,9 +18,10 @@ from .tools import now, start
 @pytest.mark.every_loop
 async def test_other_callers_wait_for_the_first_race_and_then_make_one_login_each(racing: Racing):
     cluster, driver = racing(("a", 0.25, "ok"), ("b", 4, "ok"), ("c", 4, "ok"))
-    conns = await asyncio.gather(*(start(cluster) for _ in range(10)))
+    conns = await asyncio.gather(*(start(cluster) for _ in range(4)))
     assert [at for at, _ in driver.starts[:3]] == [0.0] * 3
     assert {at for at, _ in driver.starts[3:]} == {0.25}
+    assert len(driver.starts) == 3 + 3
     assert now() == 0.5
     assert {conn.server.name for conn in conns} == {"a"}
 
@@ -117,3 +119,11 @@ async def test_one_lost_first_login_fails_only_its_own_caller(racing: Racing):
     driver["a"].then(None, "silent")
     results = await asyncio.gather(*(start(cluster, timeout=3) for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results].count(FakeConnection) == 4
+
+
+async def test_the_connections_of_a_cold_burst_do_not_all_go_to_the_node_that_answered_first(racing: Racing):
+    cluster, _ = racing(("a", 0.25, "ok"), ("b", 0.3125, "ok"), ("c", 0.3125, "ok"))
+    conns = await asyncio.gather(*(start(cluster) for _ in range(13)))
+    spread = Counter(conn.server.name for conn in conns)
+    assert sorted(spread) == ["a", "b", "c"]
+    assert max(spread.values()) <= 8

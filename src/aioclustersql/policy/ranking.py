@@ -83,6 +83,11 @@ class Candidate(Protocol):
         """Whether it has as many unfinished lost logins as it may."""
         ...
 
+    @property
+    def under_way_since(self) -> float | None:
+        """When its oldest login under way began, if there is one."""
+        ...
+
     def login_estimate(self, now: float) -> float | None:
         """Expected login time in seconds, `None` when unknown."""
         ...
@@ -104,20 +109,25 @@ class Order(NamedTuple):
     cold: bool
 
 
-def eligible(candidates: Iterable[X], target: Target, now: float) -> Eligible[X]:
+def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]:
     """The nodes among which a warm connect chooses, with their estimates: the nearest, all that are equal to it, and farther ones
     that are so much less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
+
+    A node whose first login is under way, and not for longer than the nearest one's takes, counts as one twice as far: else all
+    callers of a cold cluster would go to the node that answered first.
     """
     plain = [(estimate, candidate) for candidate in candidates if (estimate := _plain(candidate, target, now)) is not None]
-    if len(plain) < 2:
+    if not plain:
         return plain
     low = min(plain, key=_estimate_of)[0]
     near = [each for each in plain if _equal(each[0], low)]
-    if len(near) == len(plain):
-        return plain
+    far = [each for each in plain if not _equal(each[0], low)]
+    if len(plain) < len(candidates):
+        far += [(2.0 * low, each) for each in candidates if _about_to_answer(each, target, now, low)]
+    if not far:
+        return near
     limit = min(low * (candidate.load + 1) / candidate.weight for _, candidate in near)
-    far = [each for each in plain if not _equal(each[0], low) and each[0] * (each[1].load + 1) / each[1].weight < limit]
-    return near + far
+    return near + [each for each in far if each[0] * (each[1].load + 1) / each[1].weight < limit]
 
 
 def pick(among: Eligible[X], rng: Rng) -> X | None:
@@ -163,9 +173,20 @@ def order(candidates: Iterable[X], target: Target, now: float) -> Order:
 
 def _plain(candidate: Candidate, target: Target, now: float) -> float | None:
     """The estimate of a node about which there is nothing special."""
-    if not candidate.usable or now < candidate.avoid_until or fit(candidate.role, target) is not Fit.YES or candidate.congested:
-        return None
-    return candidate.login_estimate(now)
+    return candidate.login_estimate(now) if _welcome(candidate, target, now) else None
+
+
+def _about_to_answer(candidate: Candidate, target: Target, now: float, low: float) -> bool:
+    since = candidate.under_way_since
+    if since is None or candidate.login_estimate(now) is not None or not _welcome(candidate, target, now):
+        return False
+    return _equal(now - since, low)
+
+
+def _welcome(candidate: Candidate, target: Target, now: float) -> bool:
+    return (
+        candidate.usable and now >= candidate.avoid_until and fit(candidate.role, target) is Fit.YES and not candidate.congested
+    )
 
 
 def _keyed(candidate: X, estimate: float, low: float) -> tuple[float, int, str, X]:

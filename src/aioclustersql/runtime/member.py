@@ -94,6 +94,10 @@ class Member(Generic[C]):
         """Logins under way that nobody waits for any more."""
         return sum(1 for attempt in self.attempts if attempt.lost)
 
+    @property
+    def under_way_since(self) -> float | None:
+        return min((attempt.started for attempt in self.attempts), default=None)
+
     def login_estimate(self, now: float) -> float | None:
         return self.latency.estimate(now)
 
