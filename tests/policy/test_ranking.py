@@ -161,7 +161,7 @@ def test_a_node_whose_first_login_is_under_way_is_eligible_when_the_known_ones_a
     next_ = Fake("next", None, load=1, under_way_since=1.0)
     assert eligible([idle, next_], Target.READ_WRITE, 1.010) == [(0.010, idle)]
     assert eligible([loaded, next_], Target.READ_WRITE, 1.010) == [(0.010, loaded), (0.020, next_)]
-    assert eligible([loaded, next_], Target.READ_WRITE, 1.016) == [(0.010, loaded)]
+    assert eligible([loaded, next_], Target.READ_WRITE, 1.023) == [(0.010, loaded)]
     assert eligible([next_], Target.READ_WRITE, 1.001) == []
 
 

@@ -18,6 +18,8 @@ __all__ = ["Candidate", "Eligible", "Fit", "Order", "eligible", "fit", "order", 
 
 BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
+UNDER_WAY = 2.0
+"""A node about to answer for the first time counts as so many times as far as the nearest."""
 _DRAWS = 3
 
 
@@ -113,8 +115,8 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
     """The nodes among which a warm connect chooses, with their estimates: the nearest, all that are equal to it, and farther ones
     that are so much less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
 
-    A node whose first login is under way, and not for longer than the nearest one's takes, counts as one twice as far: else all
-    callers of a cold cluster would go to the node that answered first.
+    A node whose first login is under way, and not yet for twice as long as the nearest one's takes, counts as one twice as far:
+    else all callers of a cold cluster would go to the node that answered first.
     """
     plain = [(estimate, candidate) for candidate in candidates if (estimate := _plain(candidate, target, now)) is not None]
     if not plain:
@@ -123,7 +125,7 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
     near = [each for each in plain if _equal(each[0], low)]
     far = [each for each in plain if not _equal(each[0], low)]
     if len(plain) < len(candidates):
-        far += [(2.0 * low, each) for each in candidates if _about_to_answer(each, target, now, low)]
+        far += [(UNDER_WAY * low, each) for each in candidates if _about_to_answer(each, target, now, low)]
     if not far:
         return near
     limit = min(low * (candidate.load + 1) / candidate.weight for _, candidate in near)
@@ -180,7 +182,7 @@ def _about_to_answer(candidate: Candidate, target: Target, now: float, low: floa
     since = candidate.under_way_since
     if since is None or candidate.login_estimate(now) is not None or not _welcome(candidate, target, now):
         return False
-    return _equal(now - since, low)
+    return now - since <= UNDER_WAY * low + NOISE
 
 
 def _welcome(candidate: Candidate, target: Target, now: float) -> bool:
