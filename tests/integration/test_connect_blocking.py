@@ -20,7 +20,7 @@ from tests.servers.proxy import Proxy
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "no_leaked_sockets")]
 
 RACES = 150
-CLUSTERS = 15
+CLUSTERS = 25
 """The races run in so many clusters side by side: each bounds its stragglers, and so would let only a few logins lose."""
 MAX_CONNECT_ERRORS = 100
 

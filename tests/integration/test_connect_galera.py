@@ -26,7 +26,7 @@ def engine(galera: GaleraCluster) -> Galera:
 async def test_a_node_outside_the_primary_component_never_wins(engine: Galera, proxy: MakeProxy, stagger: object) -> None:
     lost, *others = engine.nodes
     await asyncio.to_thread(lost.isolate)
-    slow = [await proxy(node, delay=0.003) for node in others]
+    slow = [await proxy(node, delay=0.002) for node in others]
     ports = {"lost": lost.port, "slow1": slow[0].port, "slow2": slow[1].port}
     for target in WRITABLE:
         async with engine.cluster(ports, stagger=stagger) as cluster:
