@@ -215,7 +215,8 @@ async def test_a_mariadb_built_without_wsrep_tells_its_role(plain: PlainServer, 
 
 
 async def test_a_server_that_raises_where_mariadb_warns_tells_its_role(plain: PlainServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_WRITABLE", "SELECT EXP(710)")  # the way MySQL's DO answers a read_only server
+    # the way MySQL's DO answers a read_only server
+    monkeypatch.setattr(module, "_WRITABLE", "SIGNAL SQLSTATE '22003' SET MYSQL_ERRNO = 1690")
     plain.sql("SET GLOBAL read_only=1")
     async with opened(plain.dsn("plain")) as conn:
         assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.STANDBY
