@@ -140,7 +140,7 @@ def test_every_option_of_the_installed_driver_is_known():
     for name, parameter in inspect.signature(aiomysql.connect).parameters.items():
         if name not in ours:
             value = "x" if parameter.default is None and name in ("user", "password") else parameter.default
-            parse("mysql://h", **{name: value})
+            assert parse("mysql://h", **{name: value}).address == "h:3306"
 
 
 def test_tls_words_of_both_worlds():

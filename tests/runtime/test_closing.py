@@ -47,8 +47,10 @@ async def test_opening_and_closing_twice_does_no_harm(racing: Racing):
     await cluster.close()
     await cluster.open()
     await cluster.open()
+    assert cluster.stats().open
     await cluster.close()
     await cluster.close()
+    assert not cluster.stats().open
 
 
 async def test_a_closed_cluster_may_be_opened_again(racing: Racing):

@@ -53,7 +53,7 @@ async def test_an_unknown_option_is_refused_with_the_nearest_name(racing: Racing
 
 async def test_a_pools_empty_first_argument_is_accepted(racing: Racing):
     cluster, _ = racing(("a", 0, "ok"))
-    await cluster.connect(None)
+    assert (await cluster.connect(None)).server.name == "a"
 
 
 async def test_an_address_as_first_argument_is_refused(racing: Racing):
@@ -77,6 +77,7 @@ def with_password(password: Any) -> tuple[Any, FakeDriver]:
 async def test_a_password_may_be_a_string():
     cluster, driver = with_password("right")
     driver.terminate(await cluster.connect())
+    assert [server.last_password for server in driver] == ["right"]
     await cluster.close()
 
 

@@ -165,7 +165,9 @@ async def test_the_modules_connect_waits_where_it_is_told_to():
     waiting = asyncio.create_task(aioclustersql.connect(nodes, driver=driver, wait=True, timeout=60))
     await asyncio.sleep(5)
     driver["a"].outcome = "ok"
-    driver.terminate(await waiting)
+    conn = await waiting
+    assert conn.server is driver["a"]
+    driver.terminate(conn)
 
 
 async def test_awaited_the_modules_connection_is_the_callers():

@@ -20,9 +20,10 @@ from ..policy.ranking import Fit
 from .attempt import Attempt, LoginRequest, Opened
 from .choice import Choice, Stagger
 from .disposal import Disposal
+from .member import Member
 from .probing import Prober
 from .race import Field, RaceRunner, RaceTimes
-from .registry import Registry, labelled
+from .registry import Registry
 
 __all__ = ["Connector"]
 
@@ -251,14 +252,10 @@ class Connector(Generic[C]):
         if not gate.done() and self.now >= deadline:
             raise ConnectTimeout(
                 f"no connection within {self.now - began:.3g} s (target {request.target}), "
-                f"waiting for the first race of another caller: {self._under_way()}",
+                f"waiting for the first race of another caller: {self._registry.each(self._under_way)}",
                 {},
             )
 
-    def _under_way(self) -> str:
-        parts = []
-        for member in sorted(self._registry.members, key=lambda member: member.name):
-            doing = [f"{attempt.phase} for {self.now - attempt.started:.3g} s" for attempt in member.attempts]
-            what = ", ".join(doing) or member.last_error_message or "nothing under way"
-            parts.append(f"{labelled(member.name, member.endpoint.address)}: {what}")
-        return "; ".join(parts)
+    def _under_way(self, member: Member[C]) -> str:
+        doing = [f"{attempt.phase} for {self.now - attempt.started:.3g} s" for attempt in member.attempts]
+        return ", ".join(doing) or member.last_error_message or "nothing under way"

@@ -130,9 +130,9 @@ class RaceRunner(Generic[C]):
 
     async def _wait(self, wake: float | None) -> list[Attempt[C]]:
         """The logins that have ended, in the order of their start; none when a time has come."""
-        until = min(self._deadline, self._hold_until, math.inf if wake is None else wake)
         if not self._running:
             return []
+        until = min(self._deadline, self._hold_until, math.inf if wake is None else wake)
         timeout = None if until == math.inf else max(0.0, until - self._loop.time())
         waited_for: list[asyncio.Future[Any]] = [*self._running, self._stop]
         await asyncio.wait(waited_for, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -235,10 +235,8 @@ class RaceRunner(Generic[C]):
 
     def _report(self, now: float) -> str:
         """What each node was doing when the time was over."""
-        members = sorted(self._registry.members, key=lambda member: member.name)
-        parts = [f"{labelled(member.name, member.endpoint.address)}: {self._doing(member, now)}" for member in members]
-        waited = now - self._began
-        return f"no connection within {waited:.3g} s (target {self._request.target}): " + "; ".join(parts)
+        doing = self._registry.each(lambda member: self._doing(member, now))
+        return f"no connection within {now - self._began:.3g} s (target {self._request.target}): {doing}"
 
     def _doing(self, member: Member[C], now: float) -> str:
         if member.name in self._errors:

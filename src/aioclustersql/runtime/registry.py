@@ -9,6 +9,7 @@ import itertools
 import logging
 import random
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -93,6 +94,11 @@ class Registry(Generic[C]):
     def find(self, name: str) -> Member[C] | None:
         """The node of that name, if it is registered."""
         return self._members.get(name)
+
+    def each(self, doing: Callable[[Member[C]], str]) -> str:
+        """What every node is doing, in one line for a message."""
+        members = sorted(self.members, key=lambda member: member.name)
+        return "; ".join(f"{labelled(member.name, member.endpoint.address)}: {doing(member)}" for member in members)
 
     def is_current(self, member: Member[C]) -> bool:
         """Whether this very node is still registered (a node added anew under its name is another)."""
