@@ -9,8 +9,12 @@
     ├── LoginAbandoned               one login was ended because its node was found down or removed
     ├── NoNodeAvailable              there is no node that could be tried
     ├── AllNodesFailed               every node failed; `.errors` says how
+    ├── TooManyWaiters               `max_waiting` callers wait for a pooled connection already
+    ├── TransactionOutcomeUnknown    a COMMIT may or may not have been carried out
     └── ClusterTimeout               (TimeoutError) a deadline passed
-        └── ConnectTimeout           ... while opening a connection; `.errors` as above
+        ├── ConnectTimeout           ... while opening a connection; `.errors` as above
+        ├── AcquireTimeout           ... while waiting for a pooled one
+        └── ReadyTimeout             ... while waiting for nodes to be ready
 
 What a driver raises while the user is using the driver's own connection passes through unchanged.
 """
@@ -21,6 +25,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 __all__ = [
+    "AcquireTimeout",
     "AllNodesFailed",
     "ClusterError",
     "ClusterTimeout",
@@ -30,6 +35,9 @@ __all__ = [
     "NoNodeAvailable",
     "NodeNotFit",
     "NotOpen",
+    "ReadyTimeout",
+    "TooManyWaiters",
+    "TransactionOutcomeUnknown",
     "UnknownNode",
     "WrongLoop",
 ]
@@ -48,7 +56,7 @@ class UnknownNode(ClusterError, LookupError):
 
 
 class NotOpen(ClusterError):
-    """The cluster was closed while the call was under way."""
+    """The cluster is not open, or was closed while the call was under way."""
 
 
 class WrongLoop(ClusterError):
@@ -100,3 +108,28 @@ class ConnectTimeout(_WithNodeErrors, ClusterTimeout):
 
     The message says what each node was doing; `errors` holds the nodes that had failed by then.
     """
+
+
+class AcquireTimeout(_WithNodeErrors, ClusterTimeout):
+    """No pooled connection came free in time.
+
+    The message says what the pool and each node were doing, and where the waiting task holds connections itself.
+    """
+
+
+class ReadyTimeout(ClusterTimeout):
+    """Too few nodes were ready in time; the message says what each is."""
+
+
+class TooManyWaiters(ClusterError):
+    """So many callers wait for a pooled connection already as `max_waiting` allows."""
+
+
+class TransactionOutcomeUnknown(ClusterError):
+    """The connection was lost, or the time was over, after COMMIT was sent: it may or may not have been carried out.
+
+    Nothing was run again. Look in the database, or say `idempotent=True` where running twice does no harm. The cause is the
+    driver's exception.
+    """
+
+    sqlstate = "08007"

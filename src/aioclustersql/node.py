@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Any
 from .dsn import redact
 from .errors import ConfigError
 
-__all__ = ["Health", "Node", "Role", "Target"]
+__all__ = ["Health", "Isolation", "Node", "Role", "Target", "Wants"]
 
 
 class Target(StrEnum):
@@ -55,6 +56,37 @@ class Health(StrEnum):
     SUSPECT = "suspect"
     DOWN = "down"
     HALF_OPEN = "half-open"
+
+
+class Isolation(StrEnum):
+    """A transaction's isolation level, in the words of the SQL standard."""
+
+    READ_UNCOMMITTED = "read uncommitted"
+    READ_COMMITTED = "read committed"
+    REPEATABLE_READ = "repeatable read"
+    SERIALIZABLE = "serializable"
+
+    @classmethod
+    def parse(cls, value: str) -> Isolation:
+        """The level of that name, in any case, with blanks, `_` or `-` between the words. Raises `ConfigError`."""
+        try:
+            return cls(value.lower().replace("_", " ").replace("-", " "))
+        except (AttributeError, ValueError):
+            raise ConfigError(f"isolation {value!r} is unknown; it is one of {', '.join(cls)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """Which node is wanted: a role, and how far behind a standby may be (seconds and bytes; infinite: however far)."""
+
+    target: Target = Target.READ_WRITE
+    max_lag: float = math.inf
+    max_lag_bytes: float = math.inf
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it matters how far behind a standby is."""
+        return self.max_lag != math.inf or self.max_lag_bytes != math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from ..failure import FailureKind
-from ..node import Role, Target
+from ..node import Isolation, Role, Target
 
-__all__ = ["Driver", "Endpoint", "Password"]
+__all__ = ["Driver", "Endpoint", "Observation", "Password", "Transaction", "TransactionOptions"]
 
 C = TypeVar("C")
 
@@ -33,6 +33,46 @@ class Endpoint:
     arguments: Mapping[str, Any] = field(repr=False)
     password: Password = field(default=None, repr=False)
     extra: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a node says of itself when it is probed."""
+
+    role: Role
+    ready: bool = True
+    """Whether it serves queries; a Galera node outside the primary component does not."""
+    degraded: bool = False
+    """It serves, but is better left alone: a donor of a state transfer, or desynced."""
+    cause: str | None = None
+    """Why it is not ready, or degraded."""
+    timeline: int | None = None
+    """PostgreSQL's history: a promotion begins a new one, so that of two primaries the one with the greater is the true one."""
+    lag: float | None = None
+    """Seconds that it is behind; 0.0 where nothing is followed, `None` where it cannot be known."""
+    lag_bytes: int | None = None
+    """The same in bytes of the log, where the server tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionOptions:
+    """How a transaction begins; `isolation=None` is the session's own."""
+
+    isolation: Isolation | None = None
+    readonly: bool = False
+    deferrable: bool = False
+
+
+class Transaction(Protocol):
+    """A transaction, or a savepoint, that `Driver.begin` began. Ended once."""
+
+    async def commit(self) -> None:
+        """Make it last (a savepoint: release it)."""
+        ...
+
+    async def rollback(self) -> None:
+        """Undo it."""
+        ...
 
 
 class Driver(Protocol[C]):
@@ -76,6 +116,50 @@ class Driver(Protocol[C]):
 
     def is_closed(self, conn: C) -> bool:
         """Whether the client side knows that this connection is closed."""
+        ...
+
+    async def ping(self, conn: C) -> None:
+        """One round trip, as cheap as can be, that only a node which serves answers. Raises the driver's own error."""
+        ...
+
+    async def baseline(self, conn: C) -> object:
+        """What `reset` is to restore of a new connection's session: what `init` set, above all.
+
+        Asked once, after `init`, and only where there is one; `reset` gets `None` otherwise.
+        """
+        ...
+
+    async def reset(self, conn: C, baseline: object) -> None:
+        """Make a used connection as good as new, in one round trip where the protocol allows.
+
+        Rolls back, drops temporary tables, locks, session variables, prepared statements of the session; restores the login's
+        own settings (charset, autocommit, `init_command`, `server_settings`) and the `baseline`. Raises when it cannot: then the
+        connection is to be closed.
+        """
+        ...
+
+    def in_transaction(self, conn: C) -> bool:
+        """Whether a transaction is open there, as the server's last answer said. No I/O."""
+        ...
+
+    async def begin(self, conn: C, options: TransactionOptions) -> Transaction:
+        """Begin a transaction, explicitly; inside of one, set a savepoint (then `options` must be the default ones).
+
+        The autocommit mode is on meanwhile, and restored at the end, so that an implicit commit (DDL) shows in `in_transaction`.
+        Read write unless `readonly`: a standby refuses it (`ROLE_CHANGED`). Raises `ConfigError` for what the server has not.
+        """
+        ...
+
+    async def probe(self, conn: C, *, causal: bool) -> Observation:
+        """What the node says of itself, in one round trip. `causal`: only after it has caught up with its cluster, where
+        there is such a thing (Galera's `wsrep_sync_wait`): a node that was frozen lies for some seconds.
+
+        A node that says itself that it does not serve is `ready=False`; what fails otherwise raises.
+        """
+        ...
+
+    def last_received(self, conn: C) -> float | None:
+        """How many seconds ago the server last sent anything, as the operating system knows; `None`: it does not say."""
         ...
 
     def unwrap(self, conn: object) -> object:
