@@ -1,0 +1,112 @@
+"""Which node a pooled connection is taken from, and where the next one is opened; pure.
+
+The cost of a node is its round trip x (connections in use there + 1) / weight. Nodes within 1.5 x (or 0.3 ms) of the nearest count
+as equal, and the one to take is the cheaper of two that are drawn among them (power of two choices): "the fastest" would be
+everybody's choice at once. A farther node serves only while it costs less than any of the near ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .health import Rng
+from .ledger import Book
+from .ranking import Fit
+
+__all__ = ["Offer", "Serving", "arrange", "next_to_open", "pick"]
+
+BAND, NOISE = 1.5, 0.0003
+"""Round trips within this factor, or this many seconds, of each other count as equal."""
+UNKNOWN = 0.001
+"""Seconds that a round trip is taken for while none is known of any node."""
+
+
+@dataclass(slots=True)
+class Offer:
+    """A node that may serve, and what is known of it."""
+
+    book: Book
+    fit: Fit = Fit.YES
+    round_trip: float | None = None
+    weight: float = 1.0
+    last_resort: bool = False
+    """It serves, but is better left alone: a donor, or one that was full a moment ago."""
+    unit: float = field(default=0.0)
+    """The cost of one more use, without what is in use already; set by `arrange`."""
+
+    @property
+    def cost(self) -> float:
+        """What one more use costs now."""
+        return self.unit * (self.book.busy + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The nodes that serve one want: those that count as equal to the nearest, and the farther ones."""
+
+    near: Sequence[Offer] = ()
+    far: Sequence[Offer] = ()
+
+    @property
+    def books(self) -> list[Book]:
+        """Of all of them."""
+        return [offer.book for offer in (*self.near, *self.far)]
+
+
+def arrange(offers: Iterable[Offer]) -> Serving:
+    """Divide what serves into near and far. Fallbacks, and last resorts, only where there is nothing better."""
+    fit = [offer for offer in offers if offer.fit is not Fit.NO and not offer.book.closed]
+    if not fit:
+        return Serving()
+    best = min((offer.last_resort, offer.fit) for offer in fit)
+    chosen = [offer for offer in fit if (offer.last_resort, offer.fit) == best]
+    known = [offer.round_trip for offer in chosen if offer.round_trip is not None]
+    low = min(known, default=UNKNOWN)
+    limit = max(BAND * low, low + NOISE)
+    near: list[Offer] = []
+    far: list[Offer] = []
+    for offer in chosen:
+        is_near = offer.round_trip is None or offer.round_trip <= limit
+        offer.unit = (low if is_near or offer.round_trip is None else offer.round_trip) / offer.weight
+        (near if is_near else far).append(offer)
+    return Serving(near, far)
+
+
+def pick(serving: Serving, rng: Rng, waiting: int = 0, avoid: Collection[str] = ()) -> Book | None:
+    """The node to take an idle connection from; `None`: none has one that is worth taking now.
+
+    `waiting`: how many wait for the near ones already. `avoid`: rather no node of these.
+    """
+    near = serving.near
+    count = len(near)
+    if count > 1 and not avoid:
+        index = int(rng.random() * count)
+        one = near[index]
+        other = near[(index + 1 + int(rng.random() * (count - 1))) % count]
+        if one.book.idle and other.book.idle:
+            return _cheapest((one, other)).book
+    ready = [offer for offer in near if offer.book.idle]
+    if avoid:
+        ready = [offer for offer in ready if offer.book.name not in avoid]
+    if not ready:
+        limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in near), default=float("inf"))
+        ready = [
+            offer for offer in serving.far if offer.book.idle and offer.cost < limit and offer.book.name not in avoid
+        ]
+    return _cheapest(ready).book if ready else None
+
+
+def next_to_open(offers: Sequence[Offer], avoid: Collection[str] = ()) -> Book:
+    """Of these nodes, the one to open the next connection on: an even spread by weight; `avoid`: rather none of these."""
+    return min(
+        offers, key=lambda offer: (offer.book.name in avoid, offer.unit * (offer.book.size + 1), offer.book.chosen)
+    ).book
+
+
+def _cheapest(offers: Sequence[Offer]) -> Offer:
+    return min(offers, key=_cost_and_turn)
+
+
+def _cost_and_turn(offer: Offer) -> tuple[float, int]:
+    return (offer.unit * (offer.book.busy + 1), offer.book.chosen)
