@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .health import Rng
-from .ledger import Book
+from .ledger import Book, Slot
 from .ranking import Fit
 
-__all__ = ["Offer", "Serving", "arrange", "next_to_open", "pick"]
+__all__ = ["Offer", "Serving", "arrange", "next_to_open", "pick", "uneven", "worth"]
 
 BAND, NOISE = 1.5, 0.0003
 """Round trips within this factor, or this many seconds, of each other count as equal."""
@@ -110,3 +110,28 @@ def _cheapest(offers: Sequence[Offer]) -> Offer:
 
 def _cost_and_turn(offer: Offer) -> tuple[float, int]:
     return (offer.unit * (offer.book.busy + 1), offer.book.chosen)
+
+
+def worth(serving: Serving, book: Book, waiting: int) -> bool:
+    """Whether somebody who waits is better served by a free connection there than by waiting for a near one."""
+    if any(offer.book is book for offer in serving.near):
+        return True
+    limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in serving.near), default=float("inf"))
+    return any(offer.book is book and offer.cost < limit for offer in serving.far)
+
+
+def uneven(serving: Serving) -> tuple[Book, Slot] | None:
+    """Where a connection is missing for an even spread over the near nodes, and the idle one that is too many elsewhere.
+
+    A node that has at least one below its share, rounded down, gets it from the one that has most above its own, rounded up.
+    """
+    if len(serving.near) < 2:
+        return None
+    total = sum(offer.book.size for offer in serving.near)
+    weights = sum(offer.weight for offer in serving.near)
+    over = {id(offer.book): offer.book.size - total * offer.weight / weights for offer in serving.near}
+    poor = min(serving.near, key=lambda offer: over[id(offer.book)]).book
+    rich = max((offer.book for offer in serving.near if offer.book.idle), key=lambda book: over[id(book)], default=None)
+    if rich is None or over[id(poor)] > -1.0 or over[id(rich)] < 1.0:
+        return None
+    return poor, rich.idle[0]
