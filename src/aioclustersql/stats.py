@@ -23,9 +23,14 @@ class NodeStats:
     weight: float
     health: Health
     role: Role
-    """What it was at its last login."""
+    """What it was when last heard of."""
+    writer: bool | None
+    """With `writers=N`: whether it is one of those that take the writes."""
     cause: str | None
-    """Why it is not up."""
+    """Why it is not up, or is not taken for the primary that it claims to be, or is degraded."""
+    degraded: bool
+    """It serves, but is better left alone: a donor of a state transfer, or desynced."""
+    draining: bool
     connections: int
     """Connections handed out."""
     errors: int
@@ -54,6 +59,15 @@ class NodeStats:
     p50: float | None
     """The median of the recent logins; None below 20 of them."""
     p95: float | None
+    round_trip: float | None
+    """The estimate that orders the nodes for leases: one question's duration."""
+    timeline: int | None
+    """PostgreSQL's history."""
+    lag: float | None
+    """Seconds that it is behind; None where that is not known."""
+    lag_bytes: int | None
+    observed: datetime | None
+    """When the monitor last had an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ least recently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
-from ..node import Role, Target
+from ..node import Role, Target, Wants
 from .health import Rng
 
-__all__ = ["Candidate", "Eligible", "Fit", "Order", "eligible", "fit", "order", "pick"]
+__all__ = ["Candidate", "Eligible", "Fit", "Fits", "Order", "eligible", "fit", "fits", "lags", "order", "pick"]
 
 BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
@@ -51,13 +52,45 @@ def fit(role: Role, target: Target) -> Fit:
     return Fit.FALLBACK if target is Target.PREFER_STANDBY else Fit.NO
 
 
+Fits = Mapping[Target, Fit]
+"""How well one node serves each target."""
+
+
+def fits(role: Role, *, writer: bool | None = None, superseded: bool = False) -> Fits:
+    """How well a node serves each target, its place among the others considered.
+
+    writer: where only some of the nodes that could are to take writes, whether it is one of them (`None`: all may).
+    superseded: it says that it is the primary, and is not the true one.
+    """
+    if superseded:
+        return {target: Fit.YES if target is Target.ANY else Fit.NO for target in Target}
+    found = {target: fit(role, target) for target in Target}
+    if writer is None:
+        return found
+    if role is Role.UNKNOWN:
+        return found if writer else {**found, Target.READ_WRITE: Fit.NO, Target.PRIMARY: Fit.NO}
+    if role in _WRITABLE:
+        shown = Role.PRIMARY if writer else Role.STANDBY
+        return {**{target: fit(shown, target) for target in Target}, Target.READ_ONLY: Fit.NO}
+    return found
+
+
+def lags(wants: Wants, lag: float | None, lag_bytes: int | None) -> bool:
+    """Whether a standby is farther behind than is wanted. Where a limit is set, not to know is too far."""
+    too_late = wants.max_lag != inf and (lag is None or lag > wants.max_lag)
+    return too_late or (wants.max_lag_bytes != inf and (lag_bytes is None or lag_bytes > wants.max_lag_bytes))
+
+
 class Candidate(Protocol):
     """What the order looks at."""
 
     @property
     def name(self) -> str: ...
     @property
-    def role(self) -> Role: ...
+    def fits(self) -> Fits:
+        """How well it serves each target."""
+        ...
+
     @property
     def weight(self) -> float: ...
     @property
@@ -160,7 +193,7 @@ def order(candidates: Iterable[X], target: Target, now: float) -> Order:
     unmeasured: list[str] = []
     reserve: list[str] = []
     for candidate in candidates:
-        fitness = fit(candidate.role, target)
+        fitness = candidate.fits[target]
         if fitness is Fit.NO or not candidate.usable or candidate.congested:
             reserve.append(candidate.name)
         elif (estimate := candidate.login_estimate(now)) is None:
@@ -186,9 +219,7 @@ def _about_to_answer(candidate: Candidate, target: Target, now: float, low: floa
 
 
 def _welcome(candidate: Candidate, target: Target, now: float) -> bool:
-    return (
-        candidate.usable and now >= candidate.avoid_until and fit(candidate.role, target) is Fit.YES and not candidate.congested
-    )
+    return candidate.usable and now >= candidate.avoid_until and candidate.fits[target] is Fit.YES and not candidate.congested
 
 
 def _keyed(candidate: X, estimate: float, low: float) -> tuple[float, int, str, X]:

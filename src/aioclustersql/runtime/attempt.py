@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import LoginAbandoned, NodeNotFit
-from ..node import Role, Target
+from ..errors import LoginAbandoned
+from ..node import Target
 from ..policy.latency import grace
 from ..policy.racing import FAILOVER, Reason
-from ..policy.ranking import Fit, fit
+from ..policy.ranking import Fit
 from .disposal import Disposal
 from .member import Member
 from .registry import Registry
@@ -239,12 +239,11 @@ class Attempt(Generic[C]):
     async def _validate(self, conn: C) -> Fit:
         self.phase = "being validated"
         target = Target.ANY if self._probe else self._request.target
+        standing = self._registry.standing
         try:
-            role = await self._registry.driver.validate(conn, target)
+            role = await self._registry.driver.validate(conn, standing.to_ask(target))
             self._registry.validated(self, role, self.clock())
-            fitness = fit(role, target)
-            if fitness is Fit.NO:
-                raise NodeNotFit(_misfit(role, target))
+            fitness = standing.judge(self.member, role, target)
         except Exception as exc:
             if self._cut is None:
                 self._failed(exc, of_the_node=True)
@@ -278,10 +277,3 @@ class Attempt(Generic[C]):
 
     def _goodbye(self, conn: C) -> None:
         self._disposal.close(self._registry.driver, conn, GOODBYE)
-
-
-def _misfit(role: Role, target: Target) -> str:
-    hint = ""
-    if target is Target.STANDBY:
-        hint = "; target='prefer-standby' reads from it where there is no standby"
-    return f"its role is {role}, which is not {target}{hint}"

@@ -44,11 +44,12 @@ class Choice(Generic[C]):
     def field(self, target: Target, now: float) -> Field:
         """Who starts at once, and how the others are found. Raises `NoNodeAvailable` when no node is registered."""
         registry = self._registry
-        if not registry.members:
-            raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
+        if not registry.candidates:
+            state = "is draining all its nodes" if registry.members else "has no node; register one with add_node"
+            raise NoNodeAvailable(f"cluster {registry.cluster!r} {state}")
 
         def others(now: float) -> Order:
-            return order(registry.members, target, now)
+            return order(registry.candidates, target, now)
 
         if not self._all_at_once:
             picked = pick(self._eligible(target, now), registry.rng)
@@ -60,7 +61,7 @@ class Choice(Generic[C]):
         return Field(first if cold else first[:1], others, together=cold, cold=cold)
 
     def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
-        members = self._registry.members
+        members = self._registry.candidates
         if len(members) <= MANY:
             return eligible(members, target, now)
         known = self._eligible_for.get(target)

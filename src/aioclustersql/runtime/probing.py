@@ -40,9 +40,9 @@ class Prober(Generic[C]):
         for member in tuple(registry.unsettled) if registry.unsettled else ():
             if member.settled:
                 registry.unsettled.discard(member)
-            elif member.attempts or member.name in field.first:
+            elif member.attempts or member.name in field.first or member.draining:
                 continue
-            elif member.breaker.wants_probe(now):
+            elif member.breaker.wants_probe(now) and not registry.watcher.watching:
                 registry.probing(member, now)
                 self._start(member, loop)
             elif calm and member.usable and now >= member.avoid_until:
@@ -52,7 +52,7 @@ class Prober(Generic[C]):
         if not candidates and registry.rng.random() < EXPLORE:
             candidates = [
                 member
-                for member in registry.members
+                for member in registry.candidates
                 if member.usable
                 and not member.attempts
                 and now - member.latency.last_sample > FRESH

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..errors import AllNodesFailed, ConnectTimeout, LoginAbandoned, NotOpen
 from ..policy.latency import LoginLatency
 from ..policy.racing import FAILOVER, Delays, HedgeBudget, Race, Reason, Start, delays
-from ..policy.ranking import Fit, Order, fit
+from ..policy.ranking import Fit, Order
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
 from .disposal import Disposal
 from .member import Member
@@ -192,7 +192,7 @@ class RaceRunner(Generic[C]):
         """Whether a login under way or to come may fit better than the connection in hand."""
         names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
         return any(
-            member.usable and fit(member.role, self._request.target) is Fit.YES
+            member.usable and member.fits[self._request.target] is Fit.YES
             for name in names
             if (member := self._registry.find(name)) is not None
         )
