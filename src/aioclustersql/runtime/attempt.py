@@ -68,6 +68,7 @@ class Attempt(Generic[C]):
         "_speaking_since",
         "_task",
         "_timer",
+        "_waiter",
         "clock",
         "lost",
         "member",
@@ -94,6 +95,7 @@ class Attempt(Generic[C]):
         self._begun = False
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.member = member
         self.started = loop.time()
         self.lost = self._probe = reason is Reason.PROBE
@@ -139,6 +141,29 @@ class Attempt(Generic[C]):
     def quiet_since(self) -> float:
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
+
+    async def head_start(self, seconds: float) -> Opened[C] | None:
+        """Its connection, if it has one within so many seconds; `None`: it is silent, has failed, or was woken by `wake`.
+
+        Its one waiter calls this, once. When he is cancelled it has lost. (Every connect waits here, and asyncio.wait takes twice
+        the time of one future and one timer.)
+        """
+        if not self.task.done():
+            self._waiter = waiter = self._loop.create_future()
+            timer = self._loop.call_later(seconds, self.wake)
+            try:
+                await waiter
+            except BaseException:
+                self.lose()
+                raise
+            finally:
+                timer.cancel()
+        return self.opened
+
+    def wake(self) -> None:
+        """Let the waiter of `head_start` see for himself."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def lose(self) -> None:
         """Nobody waits for this login any more: it gets its grace, then says goodbye. For one that is over: at once."""
@@ -187,6 +212,7 @@ class Attempt(Generic[C]):
             if self._timer is not None:
                 self._timer.cancel()
             self._registry.login_ended(self)
+            self.wake()
 
     async def _login(self) -> C:
         try:

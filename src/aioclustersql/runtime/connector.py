@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -105,6 +106,8 @@ class Connector(Generic[C]):
         stop = self._stop
         stop.set_result(None)
         try:
+            for attempt in self._registry.attempts:
+                attempt.wake()
             with anyio.move_on_after(timeout):
                 await self._logins_over()
                 await self._disposal.wait()
@@ -202,14 +205,15 @@ class Connector(Generic[C]):
         shut: asyncio.Future[None] | None = None
         if field.cold:
             shut = self._gate = loop.create_future()
-        times = RaceTimes(began, deadline, stop)
         logins = 1
         try:
             self._prober.probe(field, now, loop, calm=self._callers <= CALM)
             leader = None if field.together else self._lead(field, request, loop)
-            opened = None if leader is None else await self._head_start(leader, times, now)
+            opened = None if leader is None else await self._head_start(leader, deadline - now)
             if opened is None:
-                race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
+                times = RaceTimes(began, deadline, stop)
+                order = partial(self._choice.order, request.target)
+                race = RaceRunner(self._registry, self._disposal, self._budget, field, order, request, times, loop)
                 opened = await race.run(leader)
                 logins = race.logins
         finally:
@@ -230,16 +234,9 @@ class Connector(Generic[C]):
         member = self._registry.get(field.first[0])
         return Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
 
-    async def _head_start(self, leader: Attempt[C], times: RaceTimes, now: float) -> Opened[C] | None:
+    async def _head_start(self, leader: Attempt[C], most: float) -> Opened[C] | None:
         """The usual connect: one login, which ends before any hedge can be due. `None`: it is silent or failed, so race on."""
-        patience = min(HEDGE_MIN * max(1, len(leader.member.attempts)), times.deadline - now)
-        try:
-            waited_for: list[asyncio.Future[Any]] = [leader.task, times.stop]
-            await asyncio.wait(waited_for, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            leader.lose()
-            raise
-        opened = leader.opened
+        opened = await leader.head_start(min(HEDGE_MIN * len(leader.member.attempts), most))
         won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(leader.member)
         return opened if won else None
 
