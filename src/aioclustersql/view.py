@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -86,8 +86,8 @@ class ClusterView(Generic[C]):
         limit = seconds(timeout, own.timeout, "timeout")
         again = own.wait if wait is None else wait
 
-        async def open_() -> C:
-            return await self._connector.connect(wanted, limit, connect_options, wait=again, in_use=self._in_use())
+        def open_() -> Coroutine[Any, Any, C]:
+            return self._connector.connect(wanted, limit, connect_options, wait=again, in_use=self._in_use())
 
         return Connecting(open_, self.close)
 

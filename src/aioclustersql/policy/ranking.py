@@ -157,7 +157,8 @@ def pick(among: Eligible[X], rng: Rng) -> X | None:
         second, other = among[(index + 1 + int(rng.random() * (count - 1))) % count]
         if one.usable and other.usable:
             low = min(first, second)
-            return min(_keyed(one, first, low), _keyed(other, second, low))[3]
+            limit = _equal_up_to(low)
+            return min(_keyed(one, low if first <= limit else first), _keyed(other, low if second <= limit else second))[3]
     return None
 
 
@@ -189,10 +190,9 @@ def _about_to_answer(candidate: Candidate, now: float, low: float) -> bool:
     return since is not None and now - since <= UNDER_WAY * low + NOISE
 
 
-def _keyed(candidate: X, estimate: float, low: float) -> tuple[float, int, str, X]:
-    """Its place in the order, `low` being the smallest estimate of those that are compared."""
-    base = low if estimate <= _equal_up_to(low) else estimate
-    return (base * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
+def _keyed(candidate: X, estimate: float) -> tuple[float, int, str, X]:
+    """Its place in the order; `estimate` is the smallest of those that it counts as equal to."""
+    return (estimate * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
 
 
 def _equal_up_to(low: float) -> float:
@@ -208,7 +208,7 @@ def _by_cost(measured: list[tuple[float, X]]) -> list[str]:
     low = measured[0][0]
     for estimate, candidate in measured:
         low = low if estimate <= _equal_up_to(low) else estimate
-        keyed.append(_keyed(candidate, estimate, low))
+        keyed.append(_keyed(candidate, low))
     return [name for _, _, name, _ in sorted(keyed)]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..errors import LoginAbandoned, NodeNotFit
 from ..node import Role, Target
 from ..policy.latency import grace
-from ..policy.racing import FAILOVER, Reason
+from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
 from ..policy.ranking import Fit, fit
 from .disposal import Disposal
 from .member import Member
@@ -97,17 +97,16 @@ class Attempt(Generic[C]):
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.member = member
-        self.started = loop.time()
+        self.started = self._speaking_since = loop.time()
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
         self.secret: str | None = None
-        # A password that has to be fetched is not the node's fault: it has a failover's time before the node owes an answer.
-        self._speaking_since = self.started + (FAILOVER if callable(member.endpoint.password) else 0.0)
+        if callable(member.endpoint.password):
+            # Having to fetch it is not the node's fault: that has a failover's time before the node owes an answer.
+            self._speaking_since += FAILOVER
         registry.login_started(self, reason)
         if self.lost:
             self._wait_out_grace(self.started)
-        else:
-            registry.chosen(member)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
         self._task = loop.create_task(self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}")
 
@@ -142,15 +141,15 @@ class Attempt(Generic[C]):
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
-    async def head_start(self, seconds: float) -> Opened[C] | None:
-        """Its connection, if it has one within so many seconds; `None`: it is silent, has failed, or was woken by `wake`.
+    async def head_start(self, most: float) -> Opened[C] | None:
+        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not, so race on.
 
-        Its one waiter calls this, once. When he is cancelled it has lost. (Every connect waits here, and asyncio.wait takes twice
-        the time of one future and one timer.)
+        Waits for `most` seconds at most, or until `wake`. Its one waiter calls this, once; when he is cancelled, it has lost.
         """
         if not self.task.done():
+            # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_later(seconds, self.wake)
+            timer = self._loop.call_later(min(HEDGE_MIN * len(self.member.attempts), most), self.wake)
             try:
                 await waiter
             except BaseException:
@@ -158,7 +157,9 @@ class Attempt(Generic[C]):
                 raise
             finally:
                 timer.cancel()
-        return self.opened
+        opened = self.opened
+        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(self.member)
+        return opened if won else None
 
     def wake(self) -> None:
         """Let the waiter of `head_start` see for himself."""
@@ -242,48 +243,39 @@ class Attempt(Generic[C]):
 
     async def _prepare(self, conn: C) -> Opened[C] | None:
         """See that the connection is served and fits, and set it up; whatever goes wrong, it is closed."""
-        wanted = False
+        fitness = Fit.NO
         try:
-            fitness = await self._validate(conn) if self._probe or not self.lost else Fit.NO
+            if self._probe or not self.lost:
+                self.phase = "being validated"
+                target = Target.ANY if self._probe else self._request.target
+                fitness = self._fitness(await self._registry.driver.validate(conn, target), target)
             if self._request.init is not None and not self.lost:
-                await self._set_up(conn, self._request.init)
-            wanted = not self.lost and not self._cancelled()
-        except Exception:
+                self.phase = "in init"
+                await self._request.init(conn)
+        except Exception as exc:
+            if self._cut is None:
+                self._failed(exc, of_the_node=self.phase in _NODES_TURN)
+            self._close(conn)
             if self._cut is not None:
                 raise asyncio.CancelledError from None
             raise
-        finally:
-            if not wanted:
-                if self._cancelled():
-                    self._registry.driver.terminate(conn)
-                else:
-                    self._goodbye(conn)
-        if self._cancelled():
-            raise asyncio.CancelledError
-        return Opened(self.member, conn, fitness) if wanted else None
-
-    async def _validate(self, conn: C) -> Fit:
-        self.phase = "being validated"
-        target = Target.ANY if self._probe else self._request.target
-        try:
-            role = await self._registry.driver.validate(conn, target)
-            self._registry.validated(self, role, self.clock())
-            fitness = fit(role, target)
-            if fitness is Fit.NO:
-                raise NodeNotFit(_misfit(role, target))
-        except Exception as exc:
-            if self._cut is None:
-                self._failed(exc, of_the_node=True)
+        except BaseException:
+            self._close(conn)
             raise
+        if self.lost or self._cancelled():
+            self._close(conn)
+            if self._cancelled():
+                raise asyncio.CancelledError
+            return None
+        return Opened(self.member, conn, fitness)
+
+    def _fitness(self, role: Role, target: Target) -> Fit:
+        """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
+        self._registry.validated(self, role, self.clock())
+        fitness = fit(role, target)
+        if fitness is Fit.NO:
+            raise NodeNotFit(_misfit(role, target))
         return fitness
-
-    async def _set_up(self, conn: C, init: Callable[[C], Awaitable[object]]) -> None:
-        self.phase = "in init"
-        try:
-            await init(conn)
-        except Exception as exc:
-            self._failed(exc, of_the_node=False)
-            raise
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()
@@ -301,6 +293,12 @@ class Attempt(Generic[C]):
     def _cancelled(self) -> bool:
         """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
         return self._task is not None and self._task.cancelling() > 0
+
+    def _close(self, conn: C) -> None:
+        if self._cancelled():
+            self._registry.driver.terminate(conn)
+        else:
+            self._goodbye(conn)
 
     def _goodbye(self, conn: C) -> None:
         self._disposal.close(self._registry.driver, conn, GOODBYE)

@@ -16,9 +16,8 @@ from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
 from ..node import Target
-from ..policy.racing import HEDGE_MIN, HedgeBudget, Reason
-from ..policy.ranking import Fit
-from .attempt import Attempt, LoginRequest, Opened
+from ..policy.racing import HedgeBudget, Reason
+from .attempt import Attempt, LoginRequest
 from .choice import Choice, Stagger
 from .disposal import Disposal
 from .member import Member
@@ -208,8 +207,11 @@ class Connector(Generic[C]):
         logins = 1
         try:
             self._prober.probe(field, now, loop, calm=self._callers <= CALM)
-            leader = None if field.together else self._lead(field, request, loop)
-            opened = None if leader is None else await self._head_start(leader, deadline - now)
+            leader = opened = None
+            if not field.together:
+                member = self._registry.get(field.first[0])
+                leader = Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
+                opened = await leader.head_start(deadline - now)
             if opened is None:
                 times = RaceTimes(began, deadline, stop)
                 order = partial(self._choice.order, request.target)
@@ -229,16 +231,6 @@ class Connector(Generic[C]):
         if bus.listeners:
             bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
         return opened.conn
-
-    def _lead(self, field: Field, request: LoginRequest[C], loop: asyncio.AbstractEventLoop) -> Attempt[C]:
-        member = self._registry.get(field.first[0])
-        return Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
-
-    async def _head_start(self, leader: Attempt[C], most: float) -> Opened[C] | None:
-        """The usual connect: one login, which ends before any hedge can be due. `None`: it is silent or failed, so race on."""
-        opened = await leader.head_start(min(HEDGE_MIN * len(leader.member.attempts), most))
-        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(leader.member)
-        return opened if won else None
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]

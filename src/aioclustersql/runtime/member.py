@@ -113,8 +113,10 @@ class Member(Generic[C]):
             self._handed_out.pop(key, None)
             self._open.pop(key, None)
 
-        with suppress(TypeError):
+        try:
             self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
+        except TypeError:
+            pass
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""

@@ -125,16 +125,14 @@ class Registry(Generic[C]):
         self._changed()
         self.bus.emit(events.NodeRemoved, node=name)
 
-    def chosen(self, member: Member[C]) -> None:
-        """A race starts a login there: the next tie goes to another."""
-        member.last_chosen = next(self._choices)
-
     def login_started(self, attempt: Attempt[C], reason: str) -> None:
         """A login begins."""
         member = attempt.member
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
+        if not attempt.lost:
+            member.last_chosen = next(self._choices)  # by a race: the next tie goes to another
         if self.bus.listeners:
             self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
 
