@@ -173,6 +173,7 @@ class Attempt(Generic[C]):
         self.lost = True
         self.member.counters.losses += 1
         if not self.task.done():
+            self._registry.login_lost(self)
             self._wait_out_grace(self.clock())
         elif (opened := self.opened) is not None:
             self._goodbye(opened.conn)

@@ -131,16 +131,23 @@ class Registry(Generic[C]):
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
-        if not attempt.lost:
+        if attempt.lost:
+            member.lost.add(attempt)
+        else:
             member.last_chosen = next(self._choices)  # by a race: the next tie goes to another
         if self.bus.listeners:
             self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+
+    def login_lost(self, attempt: Attempt[C]) -> None:
+        """Nobody waits for a login under way any more."""
+        attempt.member.lost.add(attempt)
 
     def login_ended(self, attempt: Attempt[C]) -> None:
         """A login is over, however it ended."""
         self.attempts.discard(attempt)
         member = attempt.member
         member.attempts.discard(attempt)
+        member.lost.discard(attempt)
         if member.breaker.health is Health.HALF_OPEN and not member.attempts:
             self._signal(member, Signal.SOFT_FAILURE, attempt.clock(), "the probe ended without an answer")
 
