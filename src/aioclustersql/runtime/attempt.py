@@ -14,8 +14,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..errors import LoginAbandoned
 from ..node import Target
 from ..policy.latency import grace
+<<<<<<< HEAD
 from ..policy.racing import FAILOVER, Reason
 from ..policy.ranking import Fit
+=======
+from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
+from ..policy.ranking import Fit, fit
+>>>>>>> perf
 from .disposal import Disposal
 from .member import Member
 from .registry import Registry
@@ -68,6 +73,7 @@ class Attempt(Generic[C]):
         "_speaking_since",
         "_task",
         "_timer",
+        "_waiter",
         "clock",
         "lost",
         "member",
@@ -94,18 +100,18 @@ class Attempt(Generic[C]):
         self._begun = False
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.member = member
-        self.started = loop.time()
+        self.started = self._speaking_since = loop.time()
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
         self.secret: str | None = None
-        # A password that has to be fetched is not the node's fault: it has a failover's time before the node owes an answer.
-        self._speaking_since = self.started + (FAILOVER if callable(member.endpoint.password) else 0.0)
+        if callable(member.endpoint.password):
+            # Having to fetch it is not the node's fault: that has a failover's time before the node owes an answer.
+            self._speaking_since += FAILOVER
         registry.login_started(self, reason)
         if self.lost:
             self._wait_out_grace(self.started)
-        else:
-            registry.chosen(member)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
         self._task = loop.create_task(self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}")
 
@@ -140,6 +146,31 @@ class Attempt(Generic[C]):
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
+    async def head_start(self, most: float) -> Opened[C] | None:
+        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not, so race on.
+
+        Waits for `most` seconds at most, or until `wake`. Its one waiter calls this, once; when he is cancelled, it has lost.
+        """
+        if not self.task.done():
+            # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
+            self._waiter = waiter = self._loop.create_future()
+            timer = self._loop.call_later(min(HEDGE_MIN * len(self.member.attempts), most), self.wake)
+            try:
+                await waiter
+            except BaseException:
+                self.lose()
+                raise
+            finally:
+                timer.cancel()
+        opened = self.opened
+        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(self.member)
+        return opened if won else None
+
+    def wake(self) -> None:
+        """Let the waiter of `head_start` see for himself."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     def lose(self) -> None:
         """Nobody waits for this login any more: it gets its grace, then says goodbye. For one that is over: at once."""
         if self.lost:
@@ -147,6 +178,7 @@ class Attempt(Generic[C]):
         self.lost = True
         self.member.counters.losses += 1
         if not self.task.done():
+            self._registry.login_lost(self)
             self._wait_out_grace(self.clock())
         elif (opened := self.opened) is not None:
             self._goodbye(opened.conn)
@@ -187,6 +219,7 @@ class Attempt(Generic[C]):
             if self._timer is not None:
                 self._timer.cancel()
             self._registry.login_ended(self)
+            self.wake()
 
     async def _login(self) -> C:
         try:
@@ -216,16 +249,23 @@ class Attempt(Generic[C]):
 
     async def _prepare(self, conn: C) -> Opened[C] | None:
         """See that the connection is served and fits, and set it up; whatever goes wrong, it is closed."""
-        wanted = False
+        fitness = Fit.NO
         try:
-            fitness = await self._validate(conn) if self._probe or not self.lost else Fit.NO
+            if self._probe or not self.lost:
+                self.phase = "being validated"
+                target = Target.ANY if self._probe else self._request.target
+                fitness = self._fitness(await self._registry.driver.validate(conn, target), target)
             if self._request.init is not None and not self.lost:
-                await self._set_up(conn, self._request.init)
-            wanted = not self.lost and not self._cancelled()
-        except Exception:
+                self.phase = "in init"
+                await self._request.init(conn)
+        except Exception as exc:
+            if self._cut is None:
+                self._failed(exc, of_the_node=self.phase in _NODES_TURN)
+            self._close(conn)
             if self._cut is not None:
                 raise asyncio.CancelledError from None
             raise
+<<<<<<< HEAD
         finally:
             if not wanted:
                 if self._cancelled():
@@ -247,16 +287,25 @@ class Attempt(Generic[C]):
         except Exception as exc:
             if self._cut is None:
                 self._failed(exc, of_the_node=True)
+=======
+        except BaseException:
+            self._close(conn)
+>>>>>>> perf
             raise
-        return fitness
+        if self.lost or self._cancelled():
+            self._close(conn)
+            if self._cancelled():
+                raise asyncio.CancelledError
+            return None
+        return Opened(self.member, conn, fitness)
 
-    async def _set_up(self, conn: C, init: Callable[[C], Awaitable[object]]) -> None:
-        self.phase = "in init"
-        try:
-            await init(conn)
-        except Exception as exc:
-            self._failed(exc, of_the_node=False)
-            raise
+    def _fitness(self, role: Role, target: Target) -> Fit:
+        """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
+        self._registry.validated(self, role, self.clock())
+        fitness = fit(role, target)
+        if fitness is Fit.NO:
+            raise NodeNotFit(_misfit(role, target))
+        return fitness
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()
@@ -274,6 +323,12 @@ class Attempt(Generic[C]):
     def _cancelled(self) -> bool:
         """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
         return self._task is not None and self._task.cancelling() > 0
+
+    def _close(self, conn: C) -> None:
+        if self._cancelled():
+            self._registry.driver.terminate(conn)
+        else:
+            self._goodbye(conn)
 
     def _goodbye(self, conn: C) -> None:
         self._disposal.close(self._registry.driver, conn, GOODBYE)

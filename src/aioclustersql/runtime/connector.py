@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -15,9 +16,8 @@ from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
 from ..node import Target
-from ..policy.racing import HEDGE_MIN, HedgeBudget, Reason
-from ..policy.ranking import Fit
-from .attempt import Attempt, LoginRequest, Opened
+from ..policy.racing import HedgeBudget, Reason
+from .attempt import Attempt, LoginRequest
 from .choice import Choice, Stagger
 from .disposal import Disposal
 from .member import Member
@@ -105,6 +105,8 @@ class Connector(Generic[C]):
         stop = self._stop
         stop.set_result(None)
         try:
+            for attempt in self._registry.attempts:
+                attempt.wake()
             with anyio.move_on_after(timeout):
                 await self._logins_over()
                 await self._disposal.wait()
@@ -202,14 +204,18 @@ class Connector(Generic[C]):
         shut: asyncio.Future[None] | None = None
         if field.cold:
             shut = self._gate = loop.create_future()
-        times = RaceTimes(began, deadline, stop)
         logins = 1
         try:
             self._prober.probe(field, now, loop, calm=self._callers <= CALM)
-            leader = None if field.together else self._lead(field, request, loop)
-            opened = None if leader is None else await self._head_start(leader, times, now)
+            leader = opened = None
+            if not field.together:
+                member = self._registry.get(field.first[0])
+                leader = Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
+                opened = await leader.head_start(deadline - now)
             if opened is None:
-                race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
+                times = RaceTimes(began, deadline, stop)
+                order = partial(self._choice.order, request.target)
+                race = RaceRunner(self._registry, self._disposal, self._budget, field, order, request, times, loop)
                 opened = await race.run(leader)
                 logins = race.logins
         finally:
@@ -225,23 +231,6 @@ class Connector(Generic[C]):
         if bus.listeners:
             bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
         return opened.conn
-
-    def _lead(self, field: Field, request: LoginRequest[C], loop: asyncio.AbstractEventLoop) -> Attempt[C]:
-        member = self._registry.get(field.first[0])
-        return Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
-
-    async def _head_start(self, leader: Attempt[C], times: RaceTimes, now: float) -> Opened[C] | None:
-        """The usual connect: one login, which ends before any hedge can be due. `None`: it is silent or failed, so race on."""
-        patience = min(HEDGE_MIN * max(1, len(leader.member.attempts)), times.deadline - now)
-        try:
-            waited_for: list[asyncio.Future[Any]] = [leader.task, times.stop]
-            await asyncio.wait(waited_for, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            leader.lose()
-            raise
-        opened = leader.opened
-        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(leader.member)
-        return opened if won else None
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -49,6 +48,7 @@ class Member(Generic[C]):
         self.endpoint = endpoint
         self.counters = Counters()
         self.attempts: set[Attempt[C]] = set()
+        self.lost: set[Attempt[C]] = set()
         self.last_chosen = 0
         self.last_success: datetime | None = None
         self.last_error: datetime | None = None
@@ -121,7 +121,7 @@ class Member(Generic[C]):
     @property
     def stragglers(self) -> int:
         """Logins under way that nobody waits for any more."""
-        return sum(1 for attempt in self.attempts if attempt.lost)
+        return len(self.lost)
 
     @property
     def under_way_since(self) -> float | None:
@@ -132,7 +132,7 @@ class Member(Generic[C]):
 
     @property
     def congested(self) -> bool:
-        return len(self.attempts) >= MAX_STRAGGLERS and self.stragglers >= MAX_STRAGGLERS
+        return len(self.lost) >= MAX_STRAGGLERS
 
     def issue(self, conn: C, *, interrupt: bool = True) -> None:
         """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count.
@@ -146,10 +146,15 @@ class Member(Generic[C]):
             self._open.pop(key, None)
             self._spared.discard(key)
 
-        with suppress(TypeError):
+        try:
             self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
+<<<<<<< HEAD
             if not interrupt:
                 self._spared.add(key)
+=======
+        except TypeError:
+            pass
+>>>>>>> perf
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""

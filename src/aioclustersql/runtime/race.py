@@ -34,19 +34,15 @@ class RaceTimes(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Who runs: `first` at once; the order of the others at a time is asked for when it is needed.
-
-    `together`: `first` are several that start at once. `cold`: because nothing is known of any of them.
-    """
+    """Who runs first, at once. `together`: they are several. `cold`: because nothing is known of any of them."""
 
     first: tuple[str, ...]
-    others: Callable[[float], Order]
     together: bool
     cold: bool
 
 
 class RaceRunner(Generic[C]):
-    """One race."""
+    """One race. `order` tells the order of all nodes at a time; it is asked for what comes after `field.first` when needed."""
 
     __slots__ = (
         "_attempts",
@@ -55,11 +51,11 @@ class RaceRunner(Generic[C]):
         "_deadline",
         "_disposal",
         "_errors",
-        "_field",
         "_held",
         "_hold_until",
         "_logins",
         "_loop",
+        "_order",
         "_race",
         "_registry",
         "_request",
@@ -73,6 +69,7 @@ class RaceRunner(Generic[C]):
         disposal: Disposal[C],
         budget: HedgeBudget,
         field: Field,
+        order: Callable[[float], Order],
         request: LoginRequest[C],
         times: RaceTimes,
         loop: asyncio.AbstractEventLoop,
@@ -89,7 +86,7 @@ class RaceRunner(Generic[C]):
         self._errors: dict[str, BaseException] = {}
         self._held: Opened[C] | None = None
         self._hold_until = math.inf
-        self._field = field
+        self._order = order
         self._race = Race(field.first, self._rest if len(registry.members) > len(field.first) else None, self._delays)
 
     @property
@@ -126,7 +123,7 @@ class RaceRunner(Generic[C]):
         self._attempts.clear()
         self._running.clear()
         self._held = None
-        del self._race, self._field
+        del self._race, self._order
 
     async def _wait(self, wake: float | None) -> list[Attempt[C]]:
         """The logins that have ended, in the order of their start; none when a time has come."""
@@ -224,7 +221,7 @@ class RaceRunner(Generic[C]):
         return Delays(min(hedge, half), min(failover, half))
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
-        first, reserve, _ = self._field.others(self._loop.time())
+        first, reserve, _ = self._order(self._loop.time())
         return first, reserve
 
     def _quiet_since(self, name: str) -> float:
