@@ -21,7 +21,7 @@ from .runtime.choice import Stagger
 from .runtime.engine import Engine
 from .runtime.registry import Registry
 from .runtime.snapshot import cluster_stats
-from .settings import count, flag, lag, limits, positive, read_settings, seconds
+from .settings import count, flag, lag, limits, read_settings, seconds
 from .stats import ClusterStats
 from .view import ClusterView, Defaults
 
@@ -227,7 +227,7 @@ class Cluster(ClusterView[C]):
 
     def resume_node(self, name: str) -> None:
         """Use a drained node again. Raises `UnknownNode`."""
-        self._registry.set_draining(self._registry.get(name), draining=False)
+        self._registry.drain(name, draining=False)
 
     async def wait_ready(self, *, nodes: int = 1, target: str | None = None, timeout: float | None = None) -> None:
         """Wait until so many nodes serve `target`; None is the cluster's own, and its `acquire_timeout`.
@@ -241,9 +241,7 @@ class Cluster(ClusterView[C]):
         """Whether so many nodes are known to serve `target`. Asks nobody; may be called from any thread."""
         return len(self._engine.ready(self._wants(target, None, None))) >= nodes
 
-    async def resize(
-        self, *, min_size: int | None = None, max_size: int | None = None, max_total: int | None = None
-    ) -> None:
+    async def resize(self, *, min_size: int | None = None, max_size: int | None = None, max_total: int | None = None) -> None:
         """Other sizes of the pool from now on; what is left out stays. What is leased and too much is closed on its return."""
         old = self._engine.limits
         total = None if old.max_total == math.inf else int(old.max_total)

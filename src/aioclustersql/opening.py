@@ -25,8 +25,8 @@ class Opening(Coroutine[Any, Any, C], Generic[C]):
         self._coroutine: Coroutine[Any, Any, C] | None = None
 
     @abstractmethod
-    async def _open(self) -> C:
-        """The connection."""
+    def _open(self) -> Coroutine[Any, Any, C]:
+        """What ends with the connection."""
 
     def __repr__(self) -> str:
         return f"<{self.__name__}, {'not awaited' if self._coroutine is None else 'begun'}>"
@@ -65,7 +65,9 @@ class Connecting(Opening[C]):
 
     __slots__ = ("_close", "_conn", "_connect")
 
-    def __init__(self, connect: Callable[[], Coroutine[Any, Any, C]], close: Callable[[C, BaseException | None], Awaitable[None]]) -> None:
+    def __init__(
+        self, connect: Callable[[], Coroutine[Any, Any, C]], close: Callable[[C, BaseException | None], Awaitable[None]]
+    ) -> None:
         super().__init__()
         self._connect = connect
         self._close = close
@@ -74,8 +76,8 @@ class Connecting(Opening[C]):
     def __name__(self) -> str:
         return "connect"
 
-    async def _open(self) -> C:
-        return await self._connect()
+    def _open(self) -> Coroutine[Any, Any, C]:
+        return self._connect()
 
     async def __aenter__(self) -> C:
         self._conn = await self._begin()
@@ -90,9 +92,9 @@ class Connecting(Opening[C]):
 class Acquiring(Opening[C]):
     """A lease: `conn = await cluster.acquire()`, given back by `release`, or `async with cluster.acquire() as conn: ...`."""
 
-    __slots__ = ("_engine", "_interrupt", "_slot", "_timeout", "_turn", "_wants")
+    __slots__ = ("_engine", "_interrupt", "_pool", "_slot", "_timeout", "_turn", "_wants")
 
-    def __init__(self, engine: Engine[C], wants: Wants, timeout: float, interrupt: bool) -> None:  # noqa: FBT001 - our own caller only
+    def __init__(self, engine: Engine[C], wants: Wants, timeout: float, interrupt: bool) -> None:
         self._coroutine = None
         self._engine = engine
         self._wants = wants
@@ -104,7 +106,7 @@ class Acquiring(Opening[C]):
         return "acquire"
 
     async def _lease(self) -> Pooled[C]:
-        pool = self._engine.pool_here()
+        pool = self._pool = self._engine.pool_here()
         slot = pool.take(self._wants)
         if slot is None:
             slot = await pool.acquire(self._wants, pool.loop.time() + self._timeout)
@@ -124,4 +126,4 @@ class Acquiring(Opening[C]):
     ) -> None:
         slot = self._slot
         if slot.turn == self._turn:  # else it was released by hand, and is somebody else's by now
-            slot.pool.end(slot, exc)
+            self._pool.end(slot, exc)

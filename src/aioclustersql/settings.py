@@ -52,7 +52,7 @@ def count(value: int, least: int, what: str) -> int:
     return value
 
 
-def flag(value: bool, what: str) -> bool:  # noqa: FBT001 - the keyword's own value
+def flag(value: bool, what: str) -> bool:
     """A yes or no, and nothing that only looks like one."""
     if not isinstance(value, bool):
         raise ConfigError(f"{what} is True or False, not {value!r}")

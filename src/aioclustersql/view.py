@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -49,14 +50,18 @@ class ClusterView(Generic[C]):
         return self._defaults.wants.target
 
     def __repr__(self) -> str:
-        own = self._defaults
-        said = [f"target={own.wants.target}"]
+        own, wants = self._defaults, self._defaults.wants
+        said = [f"target={wants.target}"]
         if own.timeout is not None:
             said.append(f"timeout={own.timeout:g}")
-        said += [f"{name}={value:g}" for name, value in (("max_lag", own.wants.max_lag), ("max_lag_bytes", own.wants.max_lag_bytes))
-                 if value != float("inf")]
-        said += [f"wait={own.wait}", f"interrupt={own.interrupt}"]
-        return f"<ClusterView of {self._engine.registry.cluster!r}: {', '.join(said)}>"
+        if wants.max_lag != math.inf:
+            said.append(f"max_lag={wants.max_lag:g}")
+        if wants.max_lag_bytes != math.inf:
+            said.append(f"max_lag_bytes={wants.max_lag_bytes:g}")
+        said.append(f"wait={own.wait}")
+        if not own.interrupt:
+            said.append("interrupt=False")
+        return f"<ClusterView {', '.join(said)}>"
 
     def with_options(
         self,
@@ -149,7 +154,9 @@ class ClusterView(Generic[C]):
         own = self._defaults
         return Acquiring(
             self._engine,
-            own.wants if target is max_lag is max_lag_bytes is None else self._wants(target, max_lag, max_lag_bytes),
+            own.wants
+            if target is None and max_lag is None and max_lag_bytes is None
+            else self._wants(target, max_lag, max_lag_bytes),
             self._acquire_timeout if timeout is None else seconds(timeout, 0.0, "timeout"),
             own.interrupt if interrupt is None else interrupt,
         )
@@ -173,7 +180,7 @@ class ClusterView(Generic[C]):
     async def _end_connection(self, conn: C, exc: BaseException | None) -> None:
         """Say goodbye to a connection that `connect` handed out, bounded by the cluster's `close_timeout`."""
         engine = self._engine
-        if exc is not None and (cause := engine.registry.interruption(conn)) is not None:
+        if exc is not None and (cause := engine.registry.interruptions.reason(conn)) is not None:
             exc.add_note(cause)
         # A cancelled caller leaves at once, and the goodbye goes on in its own bounded task.
         await asyncio.wait([engine.connector.close_connection(conn, engine.settings.close_timeout)])

@@ -1,8 +1,8 @@
 """Which node a pooled connection is taken from, and where the next one is opened; pure.
 
-The cost of a node is its round trip x (connections in use there + 1) / weight. Nodes within 1.5 x (or 0.3 ms) of the nearest count
-as equal, and the one to take is the cheaper of two that are drawn among them (power of two choices): "the fastest" would be
-everybody's choice at once. A farther node serves only while it costs less than any of the near ones.
+The cost of a node is its round trip x (connections in use there + 1) / weight. Nodes within 1.5 x (or 0.3 ms) of the nearest
+count as equal, and the one to take is the cheaper of two that are drawn among them (power of two choices): "the fastest" would
+be everybody's choice at once. A farther node serves only while it costs less than any of the near ones.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from .health import Rng
 from .ledger import Book, Slot
 from .ranking import Fit
+from .roundtrip import equal_up_to
 
 __all__ = ["Offer", "Serving", "arrange", "next_to_open", "pick", "uneven", "worth"]
 
-BAND, NOISE = 1.5, 0.0003
-"""Round trips within this factor, or this many seconds, of each other count as equal."""
 UNKNOWN = 0.001
 """Seconds that a round trip is taken for while none is known of any node."""
 
@@ -63,7 +62,7 @@ def arrange(offers: Iterable[Offer]) -> Serving:
     chosen = [offer for offer in fit if (offer.last_resort, offer.fit) == best]
     known = [offer.round_trip for offer in chosen if offer.round_trip is not None]
     low = min(known, default=UNKNOWN)
-    limit = max(BAND * low, low + NOISE)
+    limit = equal_up_to(low)
     near: list[Offer] = []
     far: list[Offer] = []
     for offer in chosen:
@@ -91,17 +90,13 @@ def pick(serving: Serving, rng: Rng, waiting: int = 0, avoid: Collection[str] = 
         ready = [offer for offer in ready if offer.book.name not in avoid]
     if not ready:
         limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in near), default=float("inf"))
-        ready = [
-            offer for offer in serving.far if offer.book.idle and offer.cost < limit and offer.book.name not in avoid
-        ]
+        ready = [offer for offer in serving.far if offer.book.idle and offer.cost < limit and offer.book.name not in avoid]
     return _cheapest(ready).book if ready else None
 
 
 def next_to_open(offers: Sequence[Offer], avoid: Collection[str] = ()) -> Book:
     """Of these nodes, the one to open the next connection on: an even spread by weight; `avoid`: rather none of these."""
-    return min(
-        offers, key=lambda offer: (offer.book.name in avoid, offer.unit * (offer.book.size + 1), offer.book.chosen)
-    ).book
+    return min(offers, key=lambda offer: (offer.book.name in avoid, offer.unit * (offer.book.size + 1), offer.book.chosen)).book
 
 
 def _cheapest(offers: Sequence[Offer]) -> Offer:

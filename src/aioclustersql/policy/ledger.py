@@ -191,7 +191,7 @@ class Ledger(Generic[W]):
         book.since_sum += now
 
     def give_back(self, slot: Slot, now: float, *, used: bool = True) -> None:
-        """A lease ends: the connection is in our hands until `settle`, `lease` or `drop`. Not `used`: it never reached anybody."""
+        """A lease ends: the connection is in our hands until `settle`, `lease` or `drop`. Not `used`: it reached nobody."""
         self._end_lease(slot, now, used=used)
         slot.state, slot.since = State.RETURNING, now
         slot.book.returning.add(slot)

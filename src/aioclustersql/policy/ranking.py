@@ -151,12 +151,11 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
     A node whose first login is under way, and not yet for twice as long as the nearest one's takes, counts as one twice as far:
     else all callers of a cold cluster would go to the node that answered first.
     """
-    accepted = _ACCEPTED[target]
     plain: list[tuple[float, X]] = []
     unmeasured: list[X] = []
     low, high = inf, 0.0
     for candidate in candidates:  # every connect passes here, hence the single loop and the early return
-        if candidate.usable and candidate.role in accepted and now >= candidate.avoid_until and not candidate.congested:
+        if candidate.usable and candidate.fits[target] is Fit.YES and now >= candidate.avoid_until and not candidate.congested:
             estimate = candidate.login_estimate(now)
             if estimate is None:
                 unmeasured.append(candidate)
@@ -222,14 +221,9 @@ def _about_to_answer(candidate: Candidate, now: float, low: float) -> bool:
     return since is not None and now - since <= UNDER_WAY * low + NOISE
 
 
-<<<<<<< HEAD
-def _welcome(candidate: Candidate, target: Target, now: float) -> bool:
-    return candidate.usable and now >= candidate.avoid_until and candidate.fits[target] is Fit.YES and not candidate.congested
-=======
 def _keyed(candidate: X, estimate: float) -> tuple[float, int, str, X]:
     """Its place in the order; `estimate` is the smallest of those that it counts as equal to."""
     return (estimate * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
->>>>>>> perf
 
 
 def _equal_up_to(low: float) -> float:

@@ -12,15 +12,10 @@ from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import LoginAbandoned
-from ..node import Target
+from ..node import Role, Target, Wants
 from ..policy.latency import grace
-<<<<<<< HEAD
-from ..policy.racing import FAILOVER, Reason
-from ..policy.ranking import Fit
-=======
 from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
-from ..policy.ranking import Fit, fit
->>>>>>> perf
+from ..policy.ranking import Fit
 from .disposal import Disposal
 from .member import Member
 from .registry import Registry
@@ -35,12 +30,13 @@ _TICK = 1e-6
 """A timer may fire a clock tick early."""
 _PAST_GRACE = "no answer within its grace"
 _NODES_TURN = ("logging in", "being validated")
+_ANY = Wants(Target.ANY)
 
 
 class LoginRequest(NamedTuple, Generic[C]):
     """What one connect wants of its logins. `options` go over the node's own."""
 
-    target: Target
+    wants: Wants
     options: Mapping[str, Any]
     init: Callable[[C], Awaitable[object]] | None
 
@@ -249,14 +245,16 @@ class Attempt(Generic[C]):
 
     async def _prepare(self, conn: C) -> Opened[C] | None:
         """See that the connection is served and fits, and set it up; whatever goes wrong, it is closed."""
-        fitness = Fit.NO
+        fitness, set_up = Fit.NO, False
         try:
             if self._probe or not self.lost:
                 self.phase = "being validated"
-                target = Target.ANY if self._probe else self._request.target
-                fitness = self._fitness(await self._registry.driver.validate(conn, target), target)
+                wants = _ANY if self._probe else self._request.wants
+                role = await self._registry.driver.validate(conn, self._registry.standing.to_ask(wants.target))
+                fitness = self._fitness(role, wants)
             if self._request.init is not None and not self.lost:
                 self.phase = "in init"
+                set_up = True
                 await self._request.init(conn)
         except Exception as exc:
             if self._cut is None:
@@ -265,47 +263,25 @@ class Attempt(Generic[C]):
             if self._cut is not None:
                 raise asyncio.CancelledError from None
             raise
-<<<<<<< HEAD
-        finally:
-            if not wanted:
-                if self._cancelled():
-                    self._registry.driver.terminate(conn)
-                else:
-                    self._goodbye(conn)
-        if self._cancelled():
-            raise asyncio.CancelledError
-        return Opened(self.member, conn, fitness) if wanted else None
-
-    async def _validate(self, conn: C) -> Fit:
-        self.phase = "being validated"
-        target = Target.ANY if self._probe else self._request.target
-        standing = self._registry.standing
-        try:
-            role = await self._registry.driver.validate(conn, standing.to_ask(target))
-            self._registry.validated(self, role, self.clock())
-            fitness = standing.judge(self.member, role, target)
-        except Exception as exc:
-            if self._cut is None:
-                self._failed(exc, of_the_node=True)
-=======
         except BaseException:
             self._close(conn)
->>>>>>> perf
             raise
-        if self.lost or self._cancelled():
+        if self._cancelled():
             self._close(conn)
-            if self._cancelled():
-                raise asyncio.CancelledError
+            raise asyncio.CancelledError
+        if self.lost:
+            if set_up or self._request.options:
+                self._goodbye(conn)
+            else:
+                self._disposal.spare(self._registry.driver, self.member, conn, GOODBYE)
             return None
         return Opened(self.member, conn, fitness)
 
-    def _fitness(self, role: Role, target: Target) -> Fit:
+    def _fitness(self, role: Role, wants: Wants) -> Fit:
         """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
-        self._registry.validated(self, role, self.clock())
-        fitness = fit(role, target)
-        if fitness is Fit.NO:
-            raise NodeNotFit(_misfit(role, target))
-        return fitness
+        now = self.clock()
+        self._registry.validated(self, role, now)
+        return self._registry.standing.judge(self.member, role, wants, now)
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()

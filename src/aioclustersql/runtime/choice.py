@@ -44,18 +44,9 @@ class Choice(Generic[C]):
     def field(self, target: Target, now: float) -> Field:
         """Who starts at once. Raises `NoNodeAvailable` when no node is registered."""
         registry = self._registry
-<<<<<<< HEAD
         if not registry.candidates:
             state = "is draining all its nodes" if registry.members else "has no node; register one with add_node"
             raise NoNodeAvailable(f"cluster {registry.cluster!r} {state}")
-
-        def others(now: float) -> Order:
-            return order(registry.candidates, target, now)
-
-=======
-        if not registry.members:
-            raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
->>>>>>> perf
         if not self._all_at_once:
             picked = pick(self._eligible(target, now), registry.rng)
             if picked is not None:
@@ -67,7 +58,7 @@ class Choice(Generic[C]):
 
     def order(self, target: Target, now: float) -> Order:
         """All nodes, in the order in which to try them."""
-        return order(self._registry.members, target, now)
+        return order(self._registry.candidates, target, now)
 
     def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
         members = self._registry.candidates

@@ -15,14 +15,14 @@ import anyio
 from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
-from ..node import Target
+from ..node import Wants
 from ..policy.racing import HedgeBudget, Reason
-from .attempt import Attempt, LoginRequest
+from .attempt import Attempt, LoginRequest, Opened
 from .choice import Choice, Stagger
 from .disposal import Disposal
 from .member import Member
 from .probing import Prober
-from .race import Field, RaceRunner, RaceTimes
+from .race import RaceRunner, RaceTimes
 from .registry import Registry
 
 __all__ = ["Connector"]
@@ -58,6 +58,15 @@ class Connector(Generic[C]):
     def now(self) -> float:
         """The clock of the loop last used; 0 before the first use."""
         return self._loop.time() if self._loop is not None and not self._loop.is_closed() else self._clock
+
+    @property
+    def disposal(self) -> Disposal[C]:
+        """Where connections that nobody wants are closed."""
+        return self._disposal
+
+    def learn(self) -> None:
+        """Log in, in the background, on every node of which nothing is known."""
+        self._prober.measure(asyncio.get_running_loop())
 
     @property
     def hedge_tokens(self) -> float:
@@ -126,21 +135,26 @@ class Connector(Generic[C]):
             else:
                 self._registry.forget_logins()  # somebody cancelled them before their first step
 
-    async def connect(self, target: Target, timeout: float, options: Mapping[str, Any], *, wait: bool, in_use: bool) -> C:
-        """A connection that fits `target`, within `timeout` seconds (`math.inf`: without end)."""
+    async def connect(
+        self, wants: Wants, timeout: float, options: Mapping[str, Any], *, wait: bool, interrupt: bool, in_use: bool
+    ) -> C:
+        """A connection that fits, within `timeout` seconds (`math.inf`: without end). `interrupt`: a silent node ends it."""
         stop = self.bind(in_use=in_use)
         loop = stop.get_loop()
         began = loop.time()
         deadline = began + timeout
-        request = LoginRequest(target, options, self._init)
+        request = LoginRequest(wants, options, self._init)
         if options:
             for member in self._registry.members:
                 self._registry.driver.override(member.endpoint, options)
         self._callers += 1
         try:
             if not wait:
-                return await self._race(request, deadline, stop, loop)
-            return await self._races(request, deadline, stop, loop)
+                opened = await self._race(request, deadline, stop, loop)
+            else:
+                opened = await self._races(request, deadline, stop, loop)
+            opened.member.issue(opened.conn, interrupt=interrupt)
+            return opened.conn
         except ClusterError as exc:
             self._registry.bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc))
             raise
@@ -149,7 +163,7 @@ class Connector(Generic[C]):
 
     async def _races(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
-    ) -> C:
+    ) -> Opened[C]:
         """Race again, after a pause, until one is won or the deadline passes; at once when time heals nothing."""
         began = loop.time()
         pause = RETRY_FIRST
@@ -188,18 +202,20 @@ class Connector(Generic[C]):
 
     async def _race(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
-    ) -> C:
+    ) -> Opened[C]:
         """One race, behind the gate when it is a cold one."""
         began = now = loop.time()
-        field = self._choice.field(request.target, now)
+        field = self._choice.field(request.wants.target, now)
         while field.cold and (gate := self._gate) is not None:
             await self._wait_for_gate(gate, request, began, deadline, stop)
             if self._gate is gate:  # it has been shut for long enough
                 self._gate = None
             now = loop.time()
-            field = self._choice.field(request.target, now)
+            field = self._choice.field(request.wants.target, now)
         if deadline <= now:
-            raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
+            raise ConnectTimeout(
+                f"no connection within {deadline - began:.3g} s (target {request.wants.target}): none was tried", {}
+            )
         self._budget.deposit()
         shut: asyncio.Future[None] | None = None
         if field.cold:
@@ -214,7 +230,7 @@ class Connector(Generic[C]):
                 opened = await leader.head_start(deadline - now)
             if opened is None:
                 times = RaceTimes(began, deadline, stop)
-                order = partial(self._choice.order, request.target)
+                order = partial(self._choice.order, request.wants.target)
                 race = RaceRunner(self._registry, self._disposal, self._budget, field, order, request, times, loop)
                 opened = await race.run(leader)
                 logins = race.logins
@@ -224,13 +240,12 @@ class Connector(Generic[C]):
                 if self._gate is shut:
                     self._gate = None
         member = opened.member
-        member.issue(opened.conn)
         member.counters.wins += 1
         member.counters.connections += 1
         bus = self._registry.bus
         if bus.listeners:
             bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
-        return opened.conn
+        return opened
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
@@ -240,7 +255,7 @@ class Connector(Generic[C]):
         self._see_that_it_goes_on(stop)
         if not gate.done() and self.now >= deadline:
             raise ConnectTimeout(
-                f"no connection within {self.now - began:.3g} s (target {request.target}), "
+                f"no connection within {self.now - began:.3g} s (target {request.wants.target}), "
                 f"waiting for the first race of another caller: {self._registry.each(self._under_way)}",
                 {},
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
@@ -13,8 +13,10 @@ from ..policy.ledger import Limits
 from ..policy.ranking import Fit
 from .choice import Stagger
 from .connector import Connector
+from .hooks import NoHooks
 from .member import Member
-from .monitor import Monitor
+
+# MONITOR
 from .pool import Pool, PoolSettings
 from .registry import Registry
 
@@ -44,7 +46,7 @@ class Engine(Generic[C]):
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
         self._pool: Pool[C] | None = None
-        self._monitor: Monitor[C] | None = None
+        self._monitor: Any = None
         self.is_open = False
 
     @property
@@ -72,12 +74,9 @@ class Engine(Generic[C]):
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
         registry.hooks = self._pool
-        self.connector.adopter = self._pool
+        self.connector.disposal.adopt = self._pool.opener.adopt
         if settings.monitor_interval is not None:
-            self._monitor = Monitor(
-                registry, self.connector.disposal, interval=settings.monitor_interval, timeout=settings.monitor_timeout
-            )
-            self._monitor.start(loop)
+            pass  # MONITOR
         self._pool.start()
 
     async def close(self, timeout: float) -> None:
@@ -92,8 +91,8 @@ class Engine(Generic[C]):
                 await pool.stop(deadline)
         finally:
             self._pool = self._monitor = None
-            self.registry.unhook()
-            self.connector.adopter = None
+            self.registry.hooks = NoHooks()
+            self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():
                 await monitor.stop()
             await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
@@ -112,8 +111,8 @@ class Engine(Generic[C]):
         return [member.name for member in self.registry.members if self._is_ready(member, wants, now)]
 
     def _is_ready(self, member: Member[C], wants: Wants, now: float) -> bool:
-        known = member.effective_role is not Role.UNKNOWN or member.last_success is not None
-        return member.usable and known and self.registry.serves(member, wants, now) is not Fit.NO
+        known = member.role is not Role.UNKNOWN or member.last_success is not None
+        return member.usable and known and self.registry.standing.serves(member, wants, now) is not Fit.NO
 
     async def wait_ready(self, nodes: int, wants: Wants, timeout: float) -> None:
         """Until so many nodes serve. Raises `ReadyTimeout`."""
@@ -126,7 +125,7 @@ class Engine(Generic[C]):
             if self._pool is not pool:
                 raise NotOpen(f"cluster {self.registry.cluster!r} was closed meanwhile")
             if loop.time() >= deadline:
-                states = self.registry.each(lambda member: f"{member.breaker.health}, {member.effective_role}")
+                states = self.registry.each(lambda member: f"{member.breaker.health}, {member.role}")
                 raise ReadyTimeout(
                     f"cluster {self.registry.cluster!r}: {len(ready)} of {nodes} nodes ready for {wants.target} "
                     f"within {timeout:.3g} s: {states}"
@@ -138,12 +137,11 @@ class Engine(Generic[C]):
 
     async def drain(self, name: str, timeout: float) -> int:
         """Send nobody there any more, and wait for those who are; then interrupt them. Returns how many those were."""
-        member = self.registry.get(name)
-        self.registry.set_draining(member, draining=True)
+        member = self.registry.drain(name, draining=True)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         pool = self._pool
-        while member.open_connections:
+        while member.open_connections or (pool is not None and pool.leased(member)):
             if not member.draining or not self.registry.is_current(member):
                 return 0
             if loop.time() >= deadline:
@@ -152,8 +150,9 @@ class Engine(Generic[C]):
         return 0
 
     def _interrupt(self, member: Member[C], pool: Pool[C] | None, cause: str) -> int:
-        leased = pool.cut(member.name, cause) if pool is not None and pool is self._pool else 0
-        return leased + self.registry.interrupt(member, cause)
+        registry = self.registry
+        leased = pool.cut(member, cause) if pool is not None else 0
+        return leased + registry.interruptions.interrupt(registry.driver, member, member.handed_out(), cause)
 
 
 _POLL = 0.02

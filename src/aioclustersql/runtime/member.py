@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -148,13 +149,26 @@ class Member(Generic[C]):
 
         try:
             self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
-<<<<<<< HEAD
             if not interrupt:
                 self._spared.add(key)
-=======
         except TypeError:
             pass
->>>>>>> perf
+
+    def know(self, conn: C) -> None:
+        """Note a connection that the pool keeps account of."""
+        key = id(conn)
+
+        def forget(_: object) -> None:
+            self._handed_out.pop(key, None)
+
+        with suppress(TypeError):
+            self._handed_out[key] = weakref.ref(conn, forget)
+
+    def heard(self, now: float, round_trip: float | None) -> None:
+        """It answered something, within `round_trip` seconds."""
+        self.heard_at = now
+        if round_trip is not None:
+            self.round_trip.observe(round_trip, now)
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""

@@ -1,25 +1,28 @@
 """The pool's logins: for those who wait, up to `min_size`, and for an even spread. At most two at once on one node.
 
-Whether a login is worth its cost is decided in `policy.ledger`; a login is an `Attempt`, as in a race, and owns its connection until
-the pool has it. Rule: a login that fails rests its node for a while, so that nothing here turns in circles.
+Whether a login is worth its cost is decided in `policy.ledger`; a login is an `Attempt`, as in a race, and owns its connection
+until the pool has it. Rule: a login that fails rests its node for a while, so that nothing here turns in circles.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from ..errors import AllNodesFailed, LoginAbandoned
-from ..node import Wants
+from ..errors import LoginAbandoned
+from ..node import Target, Wants
 from ..policy.leasing import Offer, next_to_open
 from ..policy.ledger import Book
 from ..policy.racing import FAILOVER, Reason
+from ..policy.ranking import Fit
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
+from .failures import Failed, all_failed, is_lasting
 from .member import Member
 from .pooled import Pooled
-from .registry import all_failed, is_lasting
+from .registry import describe, labelled
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -32,6 +35,7 @@ REST_FIRST, REST_MAX = 0.05, 1.0
 """After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 1 (full jitter)."""
 UNKNOWN_LOGIN = 0.05
 """Seconds that a login is taken for while none has been measured."""
+_log = logging.getLogger("aioclustersql.pool")
 
 
 class _Login(NamedTuple):
@@ -48,11 +52,12 @@ class Opener(Generic[C]):
         self._loop = pool.loop
         self._logins: dict[Attempt[C], _Login] = {}
         self._baselines: dict[int, object] = {}
-        self.errors: dict[str, BaseException] = {}
+        self.errors: dict[str, Failed] = {}
         """How the last login on a node failed, until one succeeds."""
         self._failures: dict[str, int] = {}
         self._rests: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._adoptions: set[asyncio.Task[object]] = set()
         self._stopped = False
 
     # -- for those who wait --------------------------------------------------------------------------------------------
@@ -176,7 +181,7 @@ class Opener(Generic[C]):
         book.connecting += 1
         book.chosen = pool.next_turn()
         init = self._set_up if pool.settings.init is not None else None
-        request = LoginRequest(wants.target, {}, init)
+        request = LoginRequest(wants, {}, init)
         attempt = Attempt(pool.registry, pool.disposal, pool.member(book), request, Reason.POOL, self._loop)
         limit = pool.settings.connect_timeout
         timer = self._loop.call_at(now + limit, self._lose, attempt) if limit != math.inf else None
@@ -192,7 +197,7 @@ class Opener(Generic[C]):
     def _lose(self, attempt: Attempt[C]) -> None:
         """It has had its time, or makes way: it ends by itself, as a login that lost its race."""
         if self._forget(attempt) is not None:
-            self.errors[attempt.member.name] = LoginAbandoned(f"no answer, {attempt.phase}")
+            self._note(attempt, LoginAbandoned(f"no answer, {attempt.phase}"))
             attempt.lose()
             self.made_room()
 
@@ -215,7 +220,7 @@ class Opener(Generic[C]):
         else:
             task = attempt.task
             error = LoginAbandoned("cancelled") if task.cancelled() else task.exception()
-            self._failed(attempt.member, error or LoginAbandoned("ended"))
+            self._failed(attempt, error or LoginAbandoned("ended"))
 
     def _succeeded(self, book: Book, opened: Opened[C], baseline: object) -> None:
         pool, member = self._pool, opened.member
@@ -228,9 +233,13 @@ class Opener(Generic[C]):
         pool.add(Pooled(member, opened.conn, baseline), book)
         self._go_on()
 
-    def _failed(self, member: Member[C], error: BaseException) -> None:
-        name, now = member.name, self._loop.time()
-        self.errors[name] = error
+    def _note(self, attempt: Attempt[C], error: BaseException) -> None:
+        name = attempt.member.name
+        self.errors[name] = Failed(labelled(name, attempt.address), error, describe(error, attempt.secret))
+
+    def _failed(self, attempt: Attempt[C], error: BaseException) -> None:
+        name, now = attempt.member.name, self._loop.time()
+        self._note(attempt, error)
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         pause = min(REST_FIRST * 2.0 ** min(failures - 1, 10), REST_MAX)
         self._rests[name] = now + pause * self._pool.registry.rng.random()
@@ -248,10 +257,10 @@ class Opener(Generic[C]):
         pool = self._pool
         for wants in list(pool.ledger.groups):
             books = pool.serving(wants, now).books or pool.anybody().books
-            errors = {book.name: error for book in books if (error := self.errors.get(book.name)) is not None}
-            hopeless = len(errors) == len(books) and not any(book.size for book in books)
-            if hopeless and all(is_lasting(pool.registry.driver, error) for error in errors.values()):
-                pool.fail_all(wants, all_failed(pool.registry, wants.target, errors))
+            failed = {book.name: known for book in books if (known := self.errors.get(book.name)) is not None}
+            hopeless = len(failed) == len(books) and not any(book.size for book in books)
+            if hopeless and all(is_lasting(pool.registry.driver, each.error) for each in failed.values()):
+                pool.fail_all(wants, all_failed(wants.target, failed))
 
     def stop(self) -> None:
         """Start nothing any more; what is under way ends as a lost login."""
@@ -261,3 +270,52 @@ class Opener(Generic[C]):
         for attempt in list(self._logins):
             self._forget(attempt)
             attempt.lose()
+
+    # -- lost races ----------------------------------------------------------------------------------------------------
+
+    def adopt(self, member: Member[C], conn: C) -> bool:
+        """Take over a connection that lost its race, if it is wanted: for somebody who waits, or below `min_size`."""
+        pool = self._pool
+        book = pool.ledger.books.get(member.name)
+        if self._stopped or book is None or not pool.registry.is_current(member) or not pool.ledger.has_room(book):
+            return False
+        now = self._loop.time()
+        wanted = book.size < pool.ledger.limits.min_size or any(
+            book in pool.serving(wants, now).books for wants in pool.ledger.groups
+        )
+        if not wanted:
+            return False
+        book.connecting += 1
+        task = self._loop.create_task(self._adopt(conn), name=f"aioclustersql:{pool.registry.cluster}:adopt")
+        self._adoptions.add(task)
+        task.add_done_callback(lambda done: self._adopted(member, conn, book, done))
+        return True
+
+    async def _adopt(self, conn: C) -> object:
+        """It has neither been validated nor set up. Returns its baseline."""
+        settings = self._pool.settings
+        async with asyncio.timeout(None if settings.connect_timeout == math.inf else settings.connect_timeout):
+            await self._pool.registry.driver.validate(conn, Target.ANY)
+            if settings.init is not None:
+                await self._set_up(conn)
+        return self._baselines.pop(id(conn), None)
+
+    def _adopted(self, member: Member[C], conn: C, book: Book, task: asyncio.Task[object]) -> None:
+        """Whatever went wrong with it, it is closed: nobody counted on it."""
+        self._adoptions.discard(task)
+        book.connecting -= 1
+        if task.cancelled() or (error := task.exception()) is not None:
+            if not task.cancelled():
+                _log.debug("cluster %s: node %s: not adopted: %r", self._pool.registry.cluster, member.name, error)
+            self._baselines.pop(id(conn), None)
+            self._pool.registry.driver.terminate(conn)
+        else:
+            self._succeeded(book, Opened(member, conn, Fit.YES), task.result())
+
+    async def over(self) -> None:
+        """After `stop`: until no adoption is under way."""
+        for task in self._adoptions:
+            task.cancel()
+        while self._adoptions:
+            await asyncio.wait(self._adoptions)
+            await asyncio.sleep(0)  # their callbacks are due

@@ -11,9 +11,9 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from ..errors import AcquireTimeout, ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
+from ..errors import ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
 from ..failure import FailureKind
 from ..node import Target, Wants
 from ..policy.leasing import Offer, Serving, arrange, pick, worth
@@ -83,6 +83,7 @@ class Pool(Generic[C]):
         self._known: dict[Wants, _Known] = {}
         self._turn = 0
         self._closing = False
+        self._changes: list[asyncio.Future[Any]] = []
         self._all_back: asyncio.Future[None] | None = None
         self.opener: Opener[C] = Opener(self)
         self.returner: Returner[C] = Returner(self)
@@ -97,7 +98,7 @@ class Pool(Generic[C]):
     def start(self) -> None:
         """Keep books of the registered nodes from now on, and open what is to be open. Waits for nothing."""
         for member in self.registry.members:
-            self.ledger.open_book(member.name).closed = member.draining
+            self._keep_book(member)
         self.keeper.start()
 
     async def stop(self, deadline: float) -> int:
@@ -107,18 +108,19 @@ class Pool(Generic[C]):
         self.opener.stop()
         for group in list(self.ledger.groups.values()):
             for waiter in list(group):
-                self._refuse(cast(Waiting[C], waiter), self._not_open())
+                self._refuse(cast("Waiting[C]", waiter), self._not_open())
         for book in self.ledger.books.values():
             book.closed = True
             self._close_idle(book)
-        if any(book.leased for book in self.ledger.books.values()):
+        if self._any_leased():
             self._all_back = self.loop.create_future()
             patience = None if deadline == math.inf else max(0.0, deadline - self.loop.time())
             await asyncio.wait([self._all_back], timeout=patience)
-        interrupted = sum(self.cut(book.name, "the cluster was closed") for book in self.ledger.books.values())
+        interrupted = 0
+        for member in {slot.member for slot in self._slots.values()}:
+            interrupted += self._cut(member, "it was closed itself", lambda _: True)
+        await self.opener.over()
         await self.returner.wait()
-        for slot in list(self._slots.values()):
-            self._forget(slot)
         return interrupted
 
     # -- acquire -------------------------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ class Pool(Generic[C]):
         known = self._known.get(wants)
         serving = known.serving if known is not None and now < known.until else self.serving(wants, now)
         while (book := pick(serving, self.registry.rng, ledger.waiting, avoid)) is not None:
-            slot = cast(Pooled[C], book.idle[-1])
+            slot = cast("Pooled[C]", book.idle[-1])
             if not ledger.is_good(slot, now) or self._is_closed(slot.conn):
                 self.close(slot)
             elif now - slot.since >= CHECK_AFTER:
@@ -144,9 +146,7 @@ class Pool(Generic[C]):
                 return slot
         return None
 
-    async def acquire(
-        self, wants: Wants, deadline: float, *, interrupt: bool = True, avoid: Collection[str] = ()
-    ) -> Pooled[C]:
+    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool = True, avoid: Collection[str] = ()) -> Pooled[C]:
         """A lease within the deadline. Raises as `Cluster.acquire`."""
         slot = self.take(wants, avoid)
         if slot is None:
@@ -214,8 +214,8 @@ class Pool(Generic[C]):
         self.ledger.give_back(slot, now)
         conn = slot.conn
         if self._is_closed(conn):
-            if slot.cut is None and slot.generation == slot.book.generation:
-                self.registry.session_failed(slot.member, FailureKind.SESSION_LOST, None)
+            if slot.generation == slot.book.generation:
+                self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
         elif not self.ledger.is_good(slot, now):
             self.close(slot)
@@ -259,8 +259,11 @@ class Pool(Generic[C]):
 
     def _see_whether_all_are_back(self) -> None:
         back = self._all_back
-        if back is not None and not back.done() and not any(book.leased for book in self.ledger.books.values()):
+        if back is not None and not back.done() and not self._any_leased():
             back.set_result(None)
+
+    def _any_leased(self) -> bool:
+        return any(slot.state is State.LEASED for slot in self._slots.values())
 
     # -- what becomes of a connection ----------------------------------------------------------------------------------
 
@@ -269,7 +272,7 @@ class Pool(Generic[C]):
         now = self.loop.time()
         self.ledger.add(slot, book, now, self.registry.rng)
         self._slots[id(slot.conn)] = slot
-        slot.member.issue(slot.conn, interrupt=False)  # a silent node's leases are ended by `lost`
+        slot.member.know(slot.conn)
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
@@ -283,7 +286,7 @@ class Pool(Generic[C]):
             if waiter is None:
                 break
             ledger.withdraw(waiter)
-            if self._hand_over(cast(Waiting[C], waiter), slot, now):
+            if self._hand_over(cast("Waiting[C]", waiter), slot, now):
                 return
         ledger.settle(slot, now)
 
@@ -308,13 +311,12 @@ class Pool(Generic[C]):
         self.opener.made_room()
 
     def _forget(self, slot: Pooled[C]) -> bool:
-        slot.member.give_back(slot.conn)
         self._slots.pop(id(slot.conn), None)
         return self.ledger.drop(slot, self.loop.time())
 
     def _close_idle(self, book: Book, *, abruptly: bool = False) -> None:
         for slot in list(book.idle):
-            self.close(cast(Pooled[C], slot), abruptly=abruptly)
+            self.close(cast("Pooled[C]", slot), abruptly=abruptly)
 
     # -- what is known of the nodes ------------------------------------------------------------------------------------
 
@@ -329,10 +331,10 @@ class Pool(Generic[C]):
                 fit,
                 member.round_trip.estimate(now),
                 member.weight,
-                last_resort=member.degraded or now < member.avoid_until,
+                last_resort=now < member.avoid_until,
             )
             for member in self.registry.members
-            if member.usable and (fit := self.registry.serves(member, wants, now)) is not Fit.NO
+            if member.usable and (fit := self.registry.standing.serves(member, wants, now)) is not Fit.NO
         )
         self._known[wants] = _Known(now + LOOK_AGAIN, serving)
         return serving
@@ -341,27 +343,54 @@ class Pool(Generic[C]):
         """All nodes, whatever is known of them: never fail from memory alone."""
         return arrange(Offer(self.ledger.books[member.name], weight=member.weight) for member in self.registry.members)
 
+    def servings(self) -> list[Serving]:
+        """The nodes of every want that was asked for of late."""
+        now = self.loop.time()
+        return [self.serving(wants, now) for wants in list(self._known)]
+
+    def next_turn(self) -> int:
+        """A number that grows with every choice."""
+        self._turn += 1
+        return self._turn
+
+    async def next_change(self, timeout: float | None) -> None:
+        """Until something is known anew of a node, or so many seconds."""
+        change = self.loop.create_future()
+        self._changes.append(change)
+        await asyncio.wait([change], timeout=timeout)
+
     def member(self, book: Book) -> Member[C]:
         """The node of these books."""
         return self.registry.get(book.name)
 
-    def added(self, member: Member[C]) -> None:
-        """A node was registered."""
-        self.ledger.open_book(member.name).closed = member.draining
-        self.changed(member)
-
-    def removed(self, member: Member[C]) -> None:
-        """A node is forgotten: what is leased there is its users' until they return it."""
-        self._close_idle(self.ledger.close_book(member.name))
-        self.changed(member)
-
     def changed(self, member: Member[C]) -> None:
-        """Its health, role, lag or weight is another: whoever waits may be served there now, or no more."""
+        """It came or went, or its health, role, lag, weight or address is another: whoever waits may be served there now, or no
+        more. What is leased on a node that is removed or draining is its users' until they return it.
+        """
         self._known.clear()
         self.opener.changed(member)
+        self._keep_book(member)
+        for change in self._changes:
+            if not change.done():
+                change.set_result(None)
+        self._changes.clear()
         if self.ledger.waiting:
             self.serve_idle()
             self.opener.consider_all()
+
+    def _keep_book(self, member: Member[C]) -> None:
+        book = self.ledger.books.get(member.name)
+        if not self.registry.is_current(member):
+            if book is not None and self.registry.find(member.name) is None:
+                self._close_idle(self.ledger.close_book(member.name))
+            return
+        if book is None:
+            book = self.ledger.open_book(member.name)
+            book.generation = member.generation
+        book.closed = member.draining or self._closing
+        if book.closed or book.generation != member.generation:
+            book.generation = member.generation
+            self._close_idle(book)
 
     def serve_idle(self) -> None:
         """Hand idle connections to those who wait and are served by them."""
@@ -371,51 +400,47 @@ class Pool(Generic[C]):
                 if not self.ledger.waiting:
                     return
                 self.ledger.look_at(slot, now)
-                self.available(cast(Pooled[C], slot), now)
+                self.available(cast("Pooled[C]", slot), now)
 
-    def lost(self, member: Member[C], cause: str, *, silent: bool) -> int:
-        """A node was found down: its idle connections are closed. `silent`: so is what is leased there, if it may be
-        interrupted. Returns how many leases were interrupted.
-        """
+    def lost(self, member: Member[C], cause: str, *, silent: bool) -> None:
+        """A node was found down: its idle connections are closed. `silent`: so is what is leased there, if it may be."""
         self._known.clear()
         book = self.ledger.books.get(member.name)
         if book is None:
-            return 0
-        book.generation += 1
+            return
+        book.generation = member.generation
         self._close_idle(book, abruptly=silent)
-        if not silent:
-            return 0
-        for slot in list(book.returning):
-            self.close(cast(Pooled[C], slot), abruptly=True)
-        return self.cut(member.name, cause, only_interruptible=True)
+        if silent:
+            for slot in list(book.returning):
+                self.close(cast("Pooled[C]", slot), abruptly=True)
+            self._cut(member, f"the node was found silent: {cause}", lambda slot: slot.interrupt)
 
-    def cut(self, node: str, cause: str, *, only_interruptible: bool = False) -> int:
-        """End the leases on a node now. Their users' queries fail at once. Returns how many there were."""
-        book = self.ledger.books[node]
-        ended = 0
-        for each in list(book.leased):
-            slot = cast(Pooled[C], each)
-            if not only_interruptible or slot.interrupt:
-                slot.cut = cause
-                self.close(slot, abruptly=True)
-                ended += 1
-        return ended
+    def connections(self, member: Member[C]) -> list[C]:
+        """What is open on a node."""
+        book = self.ledger.books.get(member.name)
+        return [] if book is None else [cast("Pooled[C]", slot).conn for slot in book]
+
+    def cut(self, member: Member[C], cause: str) -> int:
+        """End every lease on a node now: its user's query fails at once. Returns how many there were."""
+        return self._cut(member, cause, lambda _: True)
+
+    def _cut(self, member: Member[C], cause: str, which: Callable[[Pooled[C]], bool]) -> int:
+        slots = [slot for slot in self._slots.values() if slot.member is member and slot.state is State.LEASED and which(slot)]
+        for slot in slots:
+            slot.cut = cause
+            self._forget(slot)
+        return self.registry.interruptions.interrupt(self._driver, member, [slot.conn for slot in slots], cause)
+
+    def leased(self, member: Member[C]) -> int:
+        """How many connections of a node are with users, or on their way back."""
+        return sum(1 for slot in self._slots.values() if slot.member is member and slot.state is not State.IDLE)
 
     def expire(self, node: str | None = None) -> None:
         """Replace every connection, or those of one node: idle ones now, leased ones when they come back."""
-        books = self.ledger.books.values() if node is None else [self.ledger.books[node]]
-        for book in books:
-            book.generation += 1
-            self._close_idle(book)
+        for member in self.registry.members if node is None else (self.registry.get(node),):
+            member.generation += 1
+            self._keep_book(member)
         self.keeper.sweep()
-
-    def set_draining(self, member: Member[C], draining: bool) -> None:
-        """No new lease there, and idle connections closed; or open to all again."""
-        book = self.ledger.books[member.name]
-        book.closed = draining
-        if draining:
-            self._close_idle(book)
-        self.changed(member)
 
     def resize(self, limits: Limits) -> None:
         """Other sizes from now on; what is leased and too much is closed when it comes back."""
@@ -430,23 +455,30 @@ class Pool(Generic[C]):
         kind = self._driver.classify(exc)
         if kind in _LOST:
             slot.retire_at = -math.inf
-        if slot.cut is None and slot.generation == slot.book.generation:
-            self.registry.session_failed(slot.member, kind, exc)
+        if slot.cut is None:
+            self.registry.session_lost(slot.member, kind, exc, generation=slot.generation)
         return kind
+
+    def end(self, slot: Pooled[C], exc: BaseException | None) -> None:
+        """A lease ends together with its block, perhaps by an exception."""
+        if isinstance(exc, Exception):
+            self.failed(slot, exc)
+            self.note(slot, exc)
+        self.release(slot)
 
     def note(self, slot: Pooled[C], exc: BaseException) -> None:
         """Say in the exception which node it was, and why the connection was cut, if it was."""
         where = f"on node {slot.node!r} ({slot.member.endpoint.address})"
         if slot.cut is not None:
-            exc.add_note(f"{where}: this connection was interrupted: {slot.cut}")
+            exc.add_note(f"{where}: the connection was closed by the cluster: {slot.cut}")
         elif self._driver.classify(exc) is not FailureKind.OTHER and not isinstance(exc, ClusterError):
             exc.add_note(where)
 
     def fail_all(self, wants: Wants, error: Exception) -> None:
         """Nobody will ever serve those who want this."""
         for waiter in list(self.ledger.groups.get(wants, ())):
-            self._refuse(cast(Waiting[C], waiter), error)
+            self._refuse(cast("Waiting[C]", waiter), error)
 
 
-def _by(slot: Pooled[C]) -> str:
+def _by(slot: Pooled[Any]) -> str:
     return f", at {slot.returned_at}" if slot.returned_at else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Generic, TypeVar
 
-from ..policy.ledger import Slot, Waiter
 from ..node import Wants
+from ..policy.ledger import Slot, Waiter
 from .member import Member
 
 __all__ = ["Pooled", "Waiting"]

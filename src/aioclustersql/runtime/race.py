@@ -189,7 +189,7 @@ class RaceRunner(Generic[C]):
         """Whether a login under way or to come may fit better than the connection in hand."""
         names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
         return any(
-            member.usable and member.fits[self._request.target] is Fit.YES
+            member.usable and member.fits[self._request.wants.target] is Fit.YES
             for name in names
             if (member := self._registry.find(name)) is not None
         )
@@ -233,7 +233,7 @@ class RaceRunner(Generic[C]):
     def _report(self, now: float) -> str:
         """What each node was doing when the time was over."""
         doing = self._registry.each(lambda member: self._doing(member, now))
-        return f"no connection within {now - self._began:.3g} s (target {self._request.target}): {doing}"
+        return f"no connection within {now - self._began:.3g} s (target {self._request.wants.target}): {doing}"
 
     def _doing(self, member: Member[C], now: float) -> str:
         if member.name in self._errors:
@@ -252,7 +252,7 @@ class RaceRunner(Generic[C]):
         for name in sorted(self._errors):
             attempt = self._attempts.get(name)
             parts.append(f"{labelled(name, attempt.address) if attempt is not None else name}: {self._cause(name)}")
-        error = AllNodesFailed(f"every node failed (target {self._request.target}): " + "; ".join(parts), self._errors)
+        error = AllNodesFailed(f"every node failed (target {self._request.wants.target}): " + "; ".join(parts), self._errors)
         # Without their tracebacks, which are our own frames and the driver's, once for every node.
         causes = [exc.with_traceback(None) for exc in self._errors.values() if isinstance(exc, Exception)]
         error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None

@@ -142,7 +142,6 @@ class Registry(Generic[C]):
         self.settle(member)
         self.bus.emit(events.NodeRemoved, node=name)
 
-<<<<<<< HEAD
     def drain(self, name: str, *, draining: bool) -> Member[C]:
         """From now on nothing new begins there; or, with `draining=False`, it does again. The node stays registered."""
         member = self.get(name)
@@ -158,12 +157,6 @@ class Registry(Generic[C]):
             self.hooks.changed(member)
         self.watcher.rethink()
 
-    def chosen(self, member: Member[C]) -> None:
-        """A race starts a login there: the next tie goes to another."""
-        member.last_chosen = next(self._choices)
-
-=======
->>>>>>> perf
     def login_started(self, attempt: Attempt[C], reason: str) -> None:
         """A login begins."""
         member = attempt.member

@@ -52,8 +52,9 @@ class Returner(Generic[C]):
     def _ended(self, slot: Pooled[C], task: asyncio.Task[None]) -> None:
         """Whatever ended it: back in the pool, or closed."""
         self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is not None:
-            if not task.cancelled():
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            if error is not None:
                 _log.debug("cluster %s: node %s: a connection is not kept: %r", self._pool.registry.cluster, slot.node, error)
                 if slot.state is State.RETURNING:
                     self._pool.failed(slot, error)

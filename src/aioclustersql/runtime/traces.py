@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import AcquireTimeout
-from .registry import describe
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -36,7 +35,8 @@ def timed_out(pool: Pool[C], waiter: Waiting[C], now: float) -> AcquireTimeout:
     books = pool.ledger.books
     leased = [slot for book in books.values() for slot in book.leased]
     text = (
-        f"cluster {pool.registry.cluster!r}: no connection within {now - waiter.since:.3g} s (target {waiter.wants.target}{_lag(waiter)}); "
+        f"cluster {pool.registry.cluster!r}: no connection within {now - waiter.since:.3g} s "
+        f"(target {waiter.wants.target}{_lag(waiter)}); "
         f"{pool.ledger.waiting} waiting, {len(leased)} of {pool.ledger.total} connections leased; "
     )
     text += pool.registry.each(lambda member: _doing(pool, member.name))
@@ -44,8 +44,10 @@ def timed_out(pool: Pool[C], waiter: Waiting[C], now: float) -> AcquireTimeout:
     if held:
         places = ", ".join(getattr(slot, "taken_at", None) or slot.book.name for slot in held)
         hint = "" if pool.settings.debug else " (debug=True says where they were taken)"
-        text += f"; this task itself holds {len(held)} of them, from {places}{hint}: do not acquire a second one while holding one"
-    return AcquireTimeout(text, {name: error for name, error in pool.opener.errors.items() if name in books})
+        text += (
+            f"; this task itself holds {len(held)} of them, from {places}{hint}: do not acquire a second one while holding one"
+        )
+    return AcquireTimeout(text, {name: failed.error for name, failed in pool.opener.errors.items() if name in books})
 
 
 def _lag(waiter: Waiting[Any]) -> str:
@@ -60,10 +62,10 @@ def _lag(waiter: Waiting[Any]) -> str:
 
 def _doing(pool: Pool[Any], name: str) -> str:
     member, book = pool.registry.get(name), pool.ledger.books[name]
-    state = [str(member.breaker.health), str(member.effective_role)]
+    state = [str(member.breaker.health), str(member.role)]
     if member.draining:
         state.append("draining")
     state.append(f"{len(book.leased)} leased, {len(book.idle)} idle, {book.connecting} connecting")
     error = pool.opener.errors.get(name)
-    cause = member.breaker.cause or (describe(error) if error is not None else None)
+    cause = member.breaker.cause or member.superseded or (error.text if error is not None else None)
     return ", ".join(state) + (f" ({cause})" if cause else "")
