@@ -29,8 +29,8 @@ PLAIN = TransactionOptions()
 
 @pytest.fixture
 def node(galera: GaleraCluster) -> Iterator[GaleraNode]:
-    """A node with an empty table `test.leaks`."""
-    node = galera.nodes[0]
+    """A node with an empty table `test.leaks`; not the one whose aborted clients other tests count."""
+    node = galera.nodes[2]
     node.sql("CREATE OR REPLACE TABLE test.leaks (id INT PRIMARY KEY)")
     yield node
     node.sql("DROP TABLE test.leaks")
@@ -331,13 +331,15 @@ async def test_a_read_only_server_refuses_to_begin_to_write(node: GaleraNode):
         await transaction.commit()
 
 
-async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(galera: GaleraCluster, conn: aiomysql.Connection):
-    galera.nodes[1].sql("INSERT INTO test.leaks VALUES (1)")
+async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(
+    galera: GaleraCluster, node: GaleraNode, conn: aiomysql.Connection
+):
+    node.sql("INSERT INTO test.leaks VALUES (1)")
     galera.nodes[0].causal_read()
     transaction = await driver.begin(conn, PLAIN)
     await rows(conn, "UPDATE leaks SET id = 2 WHERE id = 1")
-    galera.nodes[1].sql("DELETE FROM test.leaks")
-    galera.nodes[0].causal_read()
+    galera.nodes[0].sql("DELETE FROM test.leaks")
+    node.causal_read()
     with pytest.raises(aiomysql.Error) as caught:
         await transaction.commit()
     assert driver.classify(caught.value) is FailureKind.ROLLED_BACK
