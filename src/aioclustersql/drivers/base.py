@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from ..errors import ConfigError
 from ..failure import FailureKind
 from ..node import Isolation, Role, Target
 
-__all__ = ["Driver", "Endpoint", "Observation", "Password", "Transaction", "TransactionOptions"]
+__all__ = ["Driver", "Endpoint", "Observation", "Password", "Transaction", "TransactionOptions", "check_savepoint"]
 
 C = TypeVar("C")
 
@@ -61,6 +62,15 @@ class TransactionOptions:
     isolation: Isolation | None = None
     readonly: bool = False
     deferrable: bool = False
+
+
+_DEFAULTS = TransactionOptions()
+
+
+def check_savepoint(options: TransactionOptions) -> None:
+    """Raise `ConfigError` for options that a savepoint cannot have: they are the whole transaction's."""
+    if options != _DEFAULTS:
+        raise ConfigError("isolation, readonly and deferrable are the outer transaction's; inside of one they cannot be given")
 
 
 class Transaction(Protocol):
@@ -139,7 +149,7 @@ class Driver(Protocol[C]):
         ...
 
     def in_transaction(self, conn: C) -> bool:
-        """Whether a transaction is open there, as the server's last answer said. No I/O."""
+        """Whether a transaction is open there, as the server's last answer said. No I/O; `False` on a closed one."""
         ...
 
     async def begin(self, conn: C, options: TransactionOptions) -> Transaction:

@@ -24,9 +24,10 @@ pytest-asyncio (1.4 or later) a whole suite runs in virtual time by this in its 
 from __future__ import annotations
 
 from .clock import Deadlock, VirtualLoop, run_virtual
+from .connection import FakeConnection, FakeError
 from .fake import FakeDriver, Traced
 from .scenario import Row, scenario
-from .server import FakeConnection, FakeError, FakeServer, Outcome
+from .server import FakeServer, Outcome
 
 __all__ = [
     "Deadlock",

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from aioclustersql.drivers.base import Endpoint, Password
+from aioclustersql.drivers.base import Endpoint, Observation, Password, TransactionOptions
 from aioclustersql.drivers.options import check_known, convert_known
 from aioclustersql.drivers.sockets import classify_os_error
 from aioclustersql.dsn import parse_url, redact
@@ -22,7 +22,9 @@ from aioclustersql.errors import ConfigError, NodeNotFit
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target
 
-from .server import FakeConnection, FakeError, FakeServer, check_outcome, login_error
+from . import session
+from .connection import FakeConnection, FakeError
+from .server import FakeServer, check_outcome, login_error
 
 __all__ = ["FakeDriver", "Traced"]
 
@@ -48,6 +50,15 @@ class FakeDriver:
         async with cluster.connect() as conn: ...        # a FakeConnection, of n2
         await cluster.close()
         driver.assert_nothing_open()
+
+    What the application executes, and every BEGIN, COMMIT, ROLLBACK and SAVEPOINT of its transactions, is in
+    `FakeServer.statements`, takes `query_delay` and may be answered or failed by `on_execute`:
+
+        def conflict_once(conn, statement, args):
+            if statement == "COMMIT" and len(driver["n1"].statements) < 5:
+                raise FakeError(FailureKind.ROLLED_BACK, "conflict")
+
+        driver["n1"].on_execute = conflict_once
 
     `swallow_cancel=True` reproduces a hazard of drivers on Python 3.11: a login that is cancelled half-way returns a live
     connection instead of raising `CancelledError`.
@@ -221,6 +232,34 @@ class FakeDriver:
     def is_closed(self, conn: FakeConnection) -> bool:
         """Whether it was closed by either side."""
         return conn.closed
+
+    async def ping(self, conn: FakeConnection) -> None:
+        """One answer, after `ping_delay`. Raises as `FakeConnection.execute` does."""
+        await session.ping(conn)
+
+    async def baseline(self, conn: FakeConnection) -> dict[str, str]:
+        """What is set in the session; no answer is waited for."""
+        return dict(conn.session)
+
+    async def reset(self, conn: FakeConnection, baseline: object) -> None:
+        """After `reset_delay` no transaction is open, and `FakeConnection.session` is the baseline."""
+        await session.reset(conn, baseline if isinstance(baseline, dict) else {})
+
+    def in_transaction(self, conn: FakeConnection) -> bool:
+        """`FakeConnection.in_transaction`, while it is open."""
+        return conn.in_transaction and not conn.closed
+
+    async def begin(self, conn: FakeConnection, options: TransactionOptions) -> session.FakeTransaction:
+        """By `execute("BEGIN ...")`, or `execute("SAVEPOINT s1")` in a transaction; so do its commit and rollback."""
+        return await session.begin(conn, options)
+
+    async def probe(self, conn: FakeConnection, *, causal: bool) -> Observation:
+        """What the server's attributes say, after `probe_delay`, and `causal_delay` where that is asked for."""
+        return await session.probe(conn, causal=causal)
+
+    def last_received(self, conn: FakeConnection) -> float | None:
+        """Seconds since the server's last answer on this connection; `None` when it is closed."""
+        return None if conn.closed else asyncio.get_running_loop().time() - conn.heard
 
     def unwrap(self, conn: object) -> object:
         """It has no pool, hence no proxies."""

@@ -1,6 +1,6 @@
-"""Servers in memory that do what a test tells them, and count what was done to them; and the connections to them.
+"""Servers in memory that do what a test tells them, and count what was done to them.
 
-Everything is on the loop's clock; what a login is and how it ends is decided in `fake`.
+Everything is on the loop's clock; what a login is and how it ends is decided in `fake`, what a connection does in `connection`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from aioclustersql.drivers.base import Endpoint
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role
 
-__all__ = ["FakeConnection", "FakeError", "FakeServer", "Outcome", "check_outcome", "login_error"]
+from .connection import FakeConnection, FakeError
+
+__all__ = ["FakeServer", "Outcome", "check_outcome", "login_error"]
 
 Outcome = Literal["ok", "refused", "silent", "wrong-password", "not-ready", "overloaded", "blocked", "starting", "reset"]
 """How a login ends.
@@ -44,57 +46,6 @@ def login_error(outcome: Outcome | Exception, server: str) -> Exception | None:
     return _ERRORS[outcome](server) if outcome in _ERRORS else None
 
 
-class FakeError(Exception):
-    """What a `FakeServer` answers; `kind` is what `FakeDriver.classify` says of it."""
-
-    def __init__(self, kind: FailureKind, message: str = "") -> None:
-        super().__init__(message or kind.value)
-        self.kind = kind
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.kind, str(self)))
-
-
-class FakeConnection:
-    """What `FakeDriver.connect` returns, and what the application under test gets as its connection."""
-
-    def __init__(self, server: FakeServer, number: int, endpoint: Endpoint, *, ready: bool = True) -> None:
-        self.server = server
-        self.id = number
-        """Unique within the driver, in the order of logins that succeeded."""
-        self.options: Mapping[str, Any] = endpoint.arguments
-        """The arguments of the login: host, user, database and the options."""
-        self.ready = ready
-        """False: `validate` and `execute` fail, as on a Galera node outside the primary component."""
-        self.how_closed: Literal["goodbye", "terminated", "lost"] | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed by either side."""
-        return self.how_closed is not None
-
-    async def execute(self, statement: str, *args: object) -> Any:
-        """Record a statement with the server; what `FakeServer.on_execute` returns for it is the result.
-
-        Raises `FakeError` when the connection is closed or is lost meanwhile, or the server is not ready.
-        """
-        self.check(FailureKind.FOUND_CLOSED)
-        self.server.statements.append(statement)
-        await self.server.answer(self.server.query_delay, self)
-        self.check(FailureKind.SESSION_LOST)
-        return self.server.on_execute(self, statement, args) if self.server.on_execute else None
-
-    def check(self, kind: FailureKind) -> None:
-        """Raise `FakeError` unless it is open (else of that kind) and served."""
-        if self.closed:
-            raise FakeError(kind, f"{self!r}: no answer")
-        if not self.ready:
-            raise FakeError(FailureKind.NOT_READY, f"{self.server.name} is not ready to serve")
-
-    def __repr__(self) -> str:
-        return f"<FakeConnection {self.id} {self.server.name} {self.how_closed or 'open'}>"
-
-
 @dataclass(eq=False)
 class FakeServer:
     """A server of a `FakeDriver`. Every attribute may be changed at any time; a login keeps what it began with.
@@ -119,7 +70,20 @@ class FakeServer:
     max_connect_errors: int | None = None
     """After so many interrupted logins without a success between, further ones are `blocked` (MySQL: 100)."""
     on_execute: Callable[[FakeConnection, str, tuple[object, ...]], Any] | None = None
-    """Called for every `FakeConnection.execute`; it returns the result or raises."""
+    """Called for every `FakeConnection.execute`, those of transactions too; it returns the result or raises."""
+    ping_delay: float | None = None
+    reset_delay: float | None = None
+    probe_delay: float | None = None
+    causal_delay: float | None = None
+    """What a probe takes on top that waits until the server has caught up with its cluster."""
+    ready: bool = True
+    """False: it lets in and answers probes, and fails everything else (`FailureKind.NOT_READY`)."""
+    degraded: bool = False
+    """What a probe says, as `cause`, `timeline`, `lag` and `lag_bytes`."""
+    cause: str | None = None
+    timeline: int | None = None
+    lag: float | None = 0.0
+    lag_bytes: int | None = 0
 
     def __post_init__(self) -> None:
         self.script: deque[tuple[float | None, Outcome | Exception]] = deque()
@@ -134,6 +98,8 @@ class FakeServer:
         """Logins: begun; ended well; ended in an error; cancelled half-way."""
         self.goodbyes = self.terminated = self.lost = 0
         """Connections closed with a goodbye; without; by the server's death."""
+        self.pings = self.resets = self.probes = self.causal_probes = 0
+        """How often each was asked for; a causal probe is a probe too."""
         self.logins_under_way = self.max_logins_under_way = 0
         self.closes_under_way = 0
         self.connect_errors = 0
@@ -185,9 +151,13 @@ class FakeServer:
 
     async def answer(self, delay: float | None, conn: FakeConnection | None = None) -> None:
         """Until the answer is due, and not frozen; or the server died, or the connection was terminated."""
-        if delay is None and not self.frozen:
-            return
         loop = asyncio.get_running_loop()
+        if delay is not None or self.frozen:
+            await self._until_due(delay, conn, loop)
+        if conn is not None and not conn.closed:
+            conn.heard = loop.time()
+
+    async def _until_due(self, delay: float | None, conn: FakeConnection | None, loop: asyncio.AbstractEventLoop) -> None:
         answered: asyncio.Future[None] = loop.create_future()
         self._waiting[answered] = conn
         timer = loop.call_later(delay or 0, self._due, answered) if delay != math.inf else None
