@@ -106,6 +106,10 @@ def test_pauses_double_up_to_a_second():
     assert pause(AGAIN, 10_000, Half()) == 0.5
 
 
+def test_a_begin_waits_a_fifth_of_a_second_at_most():
+    assert [pause(ELSEWHERE, n, Half(), Phase.BEGINNING) for n in range(1, 6)] == [0.0, 0.05, 0.1, 0.1, 0.1]
+
+
 def test_pauses_are_jittered_over_their_whole_length():
     rng = random.Random(1)
     drawn = sorted(pause(AGAIN, 1, rng) for _ in range(1000))

@@ -16,6 +16,8 @@ __all__ = ["TABLE", "Action", "Phase", "RetryBudget", "Rng", "action", "pause", 
 PAUSE_FIRST, PAUSE_MAX = 0.05, 1.0
 """Seconds: before a second run a random part of 0.05, then of 0.1, 0.2, ... 1 (full jitter, so that those who met once do not
 meet again; https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
+BEGIN_PAUSE_MAX = 0.2
+"""Seconds: a BEGIN costs the servers little, and those who wait for a new primary should meet it soon."""
 RESERVE = 200.0
 """Tokens that a budget starts with, and holds at most: a node with all its leases may die at once, more than once."""
 DEPOSIT = 1.0
@@ -96,11 +98,12 @@ def action(kind: FailureKind, phase: Phase, *, readonly: bool = False, lost: boo
     return found
 
 
-def pause(what: Action, failures: int, rng: Rng) -> float:
+def pause(what: Action, failures: int, rng: Rng, phase: Phase = Phase.WORKING) -> float:
     """Seconds to wait before the next run, after so many failures (1: the first)."""
     if what in (Action.RECONNECT, Action.SAME_CONNECTION) or (what is Action.ELSEWHERE and failures == 1):
         return 0.0
-    return rng.random() * min(PAUSE_FIRST * 2.0 ** min(failures - 1, 10), PAUSE_MAX)
+    longest = BEGIN_PAUSE_MAX if phase is Phase.BEGINNING else PAUSE_MAX
+    return rng.random() * min(PAUSE_FIRST * 2.0 ** min(failures - 1, 10), longest)
 
 
 class RetryBudget:
