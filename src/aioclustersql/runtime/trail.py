@@ -86,10 +86,13 @@ class Trail:
             raise cancelled from error
 
     def failed(self, node: str, doing: str, error: BaseException, *, avoid: bool) -> None:
-        """Note a failure; `avoid`: the next attempt goes rather to another node."""
+        """Note a failure; `avoid`: the next attempt goes rather to another node.
+
+        A node that was avoided and had to be taken all the same: then all that serve have failed, and the round begins anew.
+        """
         self.history.append(_Failure(self.now, node, doing, error))
-        if avoid and node not in self.avoid:
-            self.avoid = (*self.avoid, node)
+        if avoid:
+            self.avoid = (node,) if node in self.avoid else (*self.avoid, node)
 
     def annotate(self, error: BaseException, why: str) -> None:
         """Note on an exception that reaches the user how the call came to it, and what failed before."""
