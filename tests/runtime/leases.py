@@ -1,4 +1,4 @@
-"""A pool for the tests of transactions: it implements `Leases` over a `FakeDriver`, as simply as can be, and keeps account.
+"""A pool for the tests of transactions: it implements `Leases` over any driver, as simply as can be, and keeps account.
 
 Nodes are tried in the order of their names, those to avoid last. Rule: a lease that came back with an open transaction is noted.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from aioclustersql.drivers.base import Driver
 from aioclustersql.errors import AcquireTimeout
 from aioclustersql.events import Event
 from aioclustersql.failure import FailureKind
@@ -21,31 +22,33 @@ from aioclustersql.runtime.lease import Lease
 from aioclustersql.runtime.registry import Registry
 from aioclustersql.runtime.transacting import Transacting
 from aioclustersql.runtime.work import Runner, RunRequest
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, FakeServer
 
-__all__ = ["FakeLease", "FakeLeases", "Stand", "fails", "stand"]
+__all__ = ["SimpleLease", "SimpleLeases", "Stand", "Units", "fails", "stand"]
 
 UNFIT = frozenset({FailureKind.SESSION_LOST, FailureKind.NOT_READY, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
 LOOK_AGAIN = 0.125
 
+C = TypeVar("C")
+
 
 @dataclass(eq=False)
-class FakeLease:
+class SimpleLease(Generic[C]):
     """One connection on lease."""
 
-    conn: FakeConnection
+    conn: C
     node: str
     unfit: bool = False
 
 
-class FakeLeases:
-    """The pool. `unusable` nodes are not handed out."""
+class SimpleLeases(Generic[C]):
+    """The pool, over the nodes of these names and URLs. Nothing is reset."""
 
-    def __init__(self, driver: FakeDriver) -> None:
+    def __init__(self, driver: Driver[C], urls: Mapping[str, str]) -> None:
         self.driver = driver
-        self.unusable: set[str] = set()
-        self.idle: list[FakeConnection] = []
-        self.out: set[FakeLease] = set()
+        self.urls = urls
+        self.idle: list[SimpleLease[C]] = []
+        self.out: set[SimpleLease[C]] = set()
         self.handed_out: list[str] = []
         """The node of every lease, in order."""
         self.dirty: list[str] = []
@@ -53,61 +56,62 @@ class FakeLeases:
         self.reports: list[tuple[str, FailureKind]] = []
         """What `failed` was told."""
 
-    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> FakeLease:
+    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> SimpleLease[C]:
         loop = asyncio.get_running_loop()
         while True:
-            for name in sorted(self.driver.servers, key=lambda name: (name in avoid, name)):
-                if name not in self.unusable and (lease := await self._lease(name)) is not None:
+            for name in sorted(self.urls, key=lambda name: (name in avoid, name)):
+                if (lease := await self._lease(name)) is not None:
                     return lease
             if loop.time() >= deadline:
                 raise AcquireTimeout("no node serves", {})
             await asyncio.sleep(min(LOOK_AGAIN, deadline - loop.time()))
 
-    async def _lease(self, name: str) -> FakeLease | None:
-        conn = next((conn for conn in self.idle if conn.server.name == name), None)
-        if conn is not None:
-            self.idle.remove(conn)
+    async def _lease(self, name: str) -> SimpleLease[C] | None:
+        lease = next((lease for lease in self.idle if lease.node == name), None)
+        if lease is not None:
+            self.idle.remove(lease)
         else:
+            endpoint = self.driver.parse(self.urls[name], {})
+            assert not callable(endpoint.password)
             try:
-                conn = await self.driver.connect(self.driver.parse(f"fake://app@{name}/test", {}), None)
-            except (OSError, FakeError):
+                lease = SimpleLease(await self.driver.connect(endpoint, endpoint.password), name)
+            except Exception:  # noqa: BLE001 - whatever it is, another node may serve
                 return None
-        lease = FakeLease(conn, name)
         self.out.add(lease)
         self.handed_out.append(name)
         return lease
 
-    def release(self, lease: Lease[FakeConnection]) -> None:
-        assert isinstance(lease, FakeLease)
+    def release(self, lease: Lease[C]) -> None:
+        assert isinstance(lease, SimpleLease)
         self.out.remove(lease)
-        if lease.unfit or lease.conn.closed:
-            self.driver.terminate(lease.conn)
-            return
-        if lease.conn.in_transaction:
+        open_ = not self.driver.is_closed(lease.conn)
+        if open_ and not lease.unfit and self.driver.in_transaction(lease.conn):
             self.dirty.append(lease.node)
-            lease.conn.in_transaction = False
-        self.idle.append(lease.conn)
+        if open_ and not lease.unfit and lease.node not in self.dirty:
+            self.idle.append(lease)
+        else:
+            self.driver.terminate(lease.conn)
 
-    def discard(self, lease: Lease[FakeConnection]) -> None:
-        assert isinstance(lease, FakeLease)
+    def discard(self, lease: Lease[C]) -> None:
+        assert isinstance(lease, SimpleLease)
         self.out.remove(lease)
         self.driver.terminate(lease.conn)
 
-    def failed(self, lease: Lease[FakeConnection], exc: BaseException) -> FailureKind:
-        assert isinstance(lease, FakeLease)
+    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:
+        assert isinstance(lease, SimpleLease)
         kind = self.driver.classify(exc)
-        lease.unfit = lease.unfit or kind in UNFIT or lease.conn.closed
+        lease.unfit = lease.unfit or kind in UNFIT or self.driver.is_closed(lease.conn)
         self.reports.append((lease.node, kind))
         return kind
 
-    def note(self, lease: Lease[FakeConnection], exc: BaseException) -> None:
+    def note(self, lease: Lease[C], exc: BaseException) -> None:
         exc.add_note(f"node {lease.node}")
 
     async def close(self) -> None:
         """All is back by now, and goes."""
         assert not self.out, f"leases are out: {self.out}"
         while self.idle:
-            self.driver.terminate(self.idle.pop())
+            self.driver.terminate(self.idle.pop().conn)
 
 
 class Half:
@@ -117,22 +121,17 @@ class Half:
         return 0.5
 
 
-class Stand:
-    """Servers n1, n2, ... with a pool over them, and what `Cluster` makes of both."""
+class Units(Generic[C]):
+    """What `Cluster` will make of a pool: `run` and `transaction`."""
 
-    def __init__(self, driver: FakeDriver) -> None:
-        self.driver = driver
-        self.pool = FakeLeases(driver)
+    def __init__(self, driver: Driver[C], urls: Mapping[str, str]) -> None:
+        self.pool = SimpleLeases(driver, urls)
         self.events: list[Event] = []
         bus = Bus("test")
         bus.subscribe(self.events.append)
-        registry: Registry[FakeConnection] = Registry("test", driver, bus)
-        registry.rng = Half()  # type: ignore[assignment]  # so that every pause is half of its most
-        self.beginner: Beginner[FakeConnection] = Beginner(registry, self.pool)
-        self.runner: Runner[FakeConnection] = Runner(self.beginner)
-
-    def __getitem__(self, name: str) -> Any:
-        return self.driver[name]
+        self.registry: Registry[C] = Registry("test", driver, bus)
+        self.beginner: Beginner[C] = Beginner(self.registry, self.pool)
+        self.runner: Runner[C] = Runner(self.beginner)
 
     async def run(self, work: Callable[..., Awaitable[Any]], *args: object, target: Target = Target.ANY, **how: Any) -> Any:
         """As `Cluster.run`."""
@@ -141,10 +140,22 @@ class Stand:
         return await self.runner.run(request, work, *args)
 
     def transaction(
-        self, conn: FakeConnection | None = None, *, target: Target = Target.ANY, timeout: float = math.inf, **begin: Any
-    ) -> Transacting[FakeConnection]:
+        self, conn: C | None = None, *, target: Target = Target.ANY, timeout: float = math.inf, **begin: Any
+    ) -> Transacting[C]:
         """As `Cluster.transaction`."""
         return Transacting(self.beginner, make_request(Wants(target), **begin), timeout, conn)
+
+
+class Stand(Units[FakeConnection]):
+    """The same over fake servers, each pause half of its most."""
+
+    def __init__(self, driver: FakeDriver) -> None:
+        super().__init__(driver, {server.name: f"fake://app@{server.name}/test" for server in driver})
+        self.driver = driver
+        self.registry.rng = Half()  # type: ignore[assignment]
+
+    def __getitem__(self, name: str) -> FakeServer:
+        return self.driver[name]
 
     def statements(self) -> dict[str, list[str]]:
         """What each server was told."""

@@ -41,7 +41,7 @@ async def test_a_block_is_committed(two: Stand):
         assert isinstance(conn, FakeConnection)
         await conn.execute("INSERT")
     assert two.statements() == {"n1": ["BEGIN", "INSERT", "COMMIT"]}
-    assert two.pool.idle == [conn]
+    assert [lease.conn for lease in two.pool.idle] == [conn]
 
 
 async def test_a_block_that_raises_is_rolled_back(two: Stand):
