@@ -63,6 +63,15 @@ async def test_a_commit_that_was_rolled_back_runs_again(two: Stand, kind: F):
     assert now() == 0.025
 
 
+async def test_a_refused_commit_whose_transaction_may_be_open_is_rolled_back(two: Stand):
+    def still_open(conn: FakeConnection) -> None:
+        conn.in_transaction = True
+
+    two["n1"].on_execute = fails("COMMIT", F.ROLLED_BACK, then=still_open)
+    await two.run(write)
+    assert two["n1"].statements == ["BEGIN", "INSERT", "COMMIT", "ROLLBACK", "BEGIN", "INSERT", "COMMIT"]
+
+
 @pytest.mark.parametrize("kind", [F.ROLE_CHANGED, F.FOUND_CLOSED])
 async def test_a_commit_that_was_not_executed_runs_again_elsewhere(two: Stand, kind: F):
     two["n1"].on_execute = fails("COMMIT", kind)

@@ -117,6 +117,13 @@ class Begun(Generic[C]):
             else:
                 self.discard()
 
+    async def settle(self) -> None:
+        """After a COMMIT that the server refused. An error of MySQL does not tell whether the transaction is still open."""
+        if self.open:
+            await self.abandon()
+        else:
+            self.release()
+
     def release(self) -> None:
         """Give the connection back to the pool, if it came from there."""
         if self.lease is not None:

@@ -93,7 +93,7 @@ class Transacting(Generic[C]):
         try:
             await begun.commit()
         except Exception as exc:
-            self._commit_failed(begun, exc)
+            await self._commit_failed(begun, exc)
             raise
         except BaseException as exc:
             begun.discard()
@@ -101,10 +101,10 @@ class Transacting(Generic[C]):
             raise
         begun.release()
 
-    def _commit_failed(self, begun: Begun[C], exc: Exception) -> None:
+    async def _commit_failed(self, begun: Begun[C], exc: Exception) -> None:
         assert self._trail is not None  # noqa: S101 - it was entered
         if retry.action(begun.meaning(exc), Phase.COMMITTING, lost=begun.closed) is not Action.UNKNOWN:
-            begun.release()
+            await begun.settle()
             self._trail.heed_cancel(exc)
             return
         begun.discard()

@@ -141,7 +141,7 @@ class _Run(Generic[C, T]):
             if limit.expired():
                 begun.discard()
                 raise self._unknown_outcome(begun, f"{NO_ANSWER}: the time-out of {self._trail.timeout:g} s passed") from exc
-            return self._commit_failed(begun, exc)
+            return await self._commit_failed(begun, exc)
         except BaseException as exc:
             begun.discard()
             exc.add_note(begun.cancelled_in_commit)
@@ -195,11 +195,11 @@ class _Run(Generic[C, T]):
                 begun.discard()
         return begun.lease if undone else None
 
-    def _commit_failed(self, begun: Begun[C], exc: Exception) -> _Again[C]:
+    async def _commit_failed(self, begun: Begun[C], exc: Exception) -> _Again[C]:
         """COMMIT was sent and failed. Raises what the caller gets, or returns when it runs again."""
         what = retry.action(begun.meaning(exc), Phase.COMMITTING, lost=begun.closed)
         if what is not Action.UNKNOWN:
-            begun.release()
+            await begun.settle()
             self._trail.heed_cancel(exc)
             if what is Action.SURFACE:
                 self._surface(begun, exc)
