@@ -22,7 +22,9 @@ __all__ = [
     "NodeAdded",
     "NodeRemoved",
     "NodeUpdated",
+    "OutcomeUnknown",
     "RoleChanged",
+    "RunRetried",
     "WriterChanged",
 ]
 
@@ -141,6 +143,24 @@ class ConnectFailed(Event):
     """A caller got an error instead of a connection."""
 
     seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetried(Event):
+    """A unit of work failed in its run number `run` on `node`, was undone, and runs again after `pause` seconds."""
+
+    node: str
+    run: int
+    error: str
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeUnknown(Event):
+    """Nobody can say whether a transaction on `node` was committed; the caller was told so, or said `idempotent`."""
+
+    node: str
     error: str
 
 

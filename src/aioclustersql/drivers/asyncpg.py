@@ -140,7 +140,7 @@ class AsyncpgDriver:
 
     def in_transaction(self, conn: asyncpg.Connection[Any]) -> bool:
         """As `Driver.in_transaction`."""
-        return not conn.is_closed() and conn.is_in_transaction()
+        return conn.is_in_transaction()
 
     async def begin(self, conn: asyncpg.Connection[Any], options: TransactionOptions) -> asyncpg_session.SessionTransaction:
         """As `Driver.begin`: asyncpg's own kind of transaction."""
