@@ -1,17 +1,19 @@
 """What transactions need of the pool: connections on lease, and a place to say how they fared.
 
-Only the interface lives here; the pool implements it. Rule: every lease ends in exactly one `release` or `discard`.
+The interface lives here, and what stands in for a pool where there is none; `pool` implements it. Rule: every lease ends in
+exactly one `release` or `discard`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
+from ..errors import NotOpen
 from ..failure import FailureKind
 from ..node import Wants
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["Lease", "Leases", "NoLeases"]
 
 C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
@@ -57,3 +59,40 @@ class Leases(Protocol[C]):
     def note(self, lease: Lease[C], exc: BaseException) -> None:
         """Note on an exception that is about to reach the user: which node, and why the connection was interrupted."""
         ...
+
+
+class NoLeases(Generic[C]):
+    """There is no pool: transactions begin on connections that their callers have."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+
+    async def acquire(
+        self,
+        wants: Wants,  # noqa: ARG002 - as the protocol has it
+        deadline: float,  # noqa: ARG002
+        *,
+        interrupt: bool,  # noqa: ARG002
+        avoid: Collection[str] = (),  # noqa: ARG002
+    ) -> Lease[C]:
+        """There is none."""
+        self._refuse()
+
+    def release(self, lease: Lease[C]) -> None:  # noqa: ARG002
+        """As `acquire`."""
+        self._refuse()
+
+    def discard(self, lease: Lease[C]) -> None:  # noqa: ARG002
+        """As `acquire`."""
+        self._refuse()
+
+    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:  # noqa: ARG002
+        """As `acquire`."""
+        self._refuse()
+
+    def note(self, lease: Lease[C], exc: BaseException) -> None:  # noqa: ARG002
+        """As `acquire`."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise NotOpen(f"cluster {self._cluster!r} is not open: enter it (async with cluster), or await its open()")

@@ -46,7 +46,7 @@ class Runner(Generic[C]):
     """Runs units of work for one cluster; they share a retry budget."""
 
     def __init__(self, beginner: Beginner[C]) -> None:
-        self._beginner = beginner
+        self.beginner = beginner
         self.budget = RetryBudget()
 
     async def run(self, request: RunRequest, work: Callable[[C, *Ts], Awaitable[T]], *args: *Ts) -> T:
@@ -56,7 +56,7 @@ class Runner(Generic[C]):
         history where the time is over; what `Leases.acquire` raises.
         """
         self.budget.deposit()
-        return await _Run(self._beginner, self.budget, request, lambda conn: work(conn, *args)).perform()
+        return await _Run(self.beginner, self.budget, request, lambda conn: work(conn, *args)).perform()
 
 
 class _Done(NamedTuple, Generic[T]):
