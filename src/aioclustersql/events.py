@@ -13,6 +13,7 @@ __all__ = [
     "Connected",
     "Event",
     "HealthChanged",
+    "Interrupted",
     "Listener",
     "LoginCut",
     "LoginFailed",
@@ -24,6 +25,7 @@ __all__ = [
     "OutcomeUnknown",
     "RoleChanged",
     "RunRetried",
+    "WriterChanged",
 ]
 
 
@@ -68,11 +70,28 @@ class HealthChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoleChanged(Event):
-    """A login showed another role than the last one."""
+    """A login, or the monitor, showed another role than was known."""
 
     node: str
     old: Role
     new: Role
+
+
+@dataclass(frozen=True, slots=True)
+class WriterChanged(Event):
+    """With `writers=N`: a node was elected to take the writes, or is it no more (`writer`)."""
+
+    node: str
+    writer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted(Event):
+    """A node was found silent, and so many `connections` that were open there were closed, so that nobody waits on them."""
+
+    node: str
+    connections: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

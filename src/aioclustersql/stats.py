@@ -23,9 +23,14 @@ class NodeStats:
     weight: float
     health: Health
     role: Role
-    """What it was at its last login."""
+    """What it was when last heard of."""
+    writer: bool | None
+    """With `writers=N`: whether it is one of those that take the writes."""
     cause: str | None
-    """Why it is not up."""
+    """Why it is not up, or is not taken for the primary that it claims to be, or is degraded."""
+    degraded: bool
+    """It serves, but is better left alone: a donor of a state transfer, or desynced."""
+    draining: bool
     connections: int
     """Connections handed out."""
     errors: int
@@ -48,12 +53,27 @@ class NodeStats:
     stragglers: int
     """Logins under way that nobody waits for."""
     open: int
-    """Connections handed out and, as far as the client side knows, still open."""
+    """Connections handed out by `connect` and, as far as the client side knows, still open."""
+    idle: int
+    """Pooled connections that wait for a user."""
+    leased: int
+    """Pooled connections that users have."""
+    returning: int
+    """Pooled connections that are being reset or looked at."""
     latency: float | None
     """The estimate that orders the nodes: a login's duration."""
     p50: float | None
     """The median of the recent logins; None below 20 of them."""
     p95: float | None
+    round_trip: float | None
+    """The estimate that orders the nodes for leases: one question's duration."""
+    timeline: int | None
+    """PostgreSQL's history."""
+    lag: float | None
+    """Seconds that it is behind; None where that is not known."""
+    lag_bytes: int | None
+    observed: datetime | None
+    """When the monitor last had an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,10 @@ class ClusterStats:
     open: bool
     first_instantiated: datetime
     hedge_tokens: float
+    waiting: int
+    """Callers that wait for a pooled connection."""
+    lease_time: float | None
+    """For how many seconds a lease is held, on average; None before the first came back."""
     nodes: Mapping[str, NodeStats]
 
     def __post_init__(self) -> None:

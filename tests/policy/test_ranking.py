@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from aioclustersql.node import Role, Target
-from aioclustersql.policy.ranking import BAND, Fit, Order, eligible, fit, order, pick
+from aioclustersql.policy.ranking import BAND, Fit, Fits, Order, eligible, fit, fits, order, pick
 
 YES, FALLBACK, NO = Fit
 
@@ -28,6 +28,10 @@ class Fake:
     avoid_until: float = 0.0
     congested: bool = False
     under_way_since: float | None = None
+
+    @property
+    def fits(self) -> Fits:
+        return fits(self.role)
 
     def login_estimate(self, now: float) -> float | None:
         return self.estimate

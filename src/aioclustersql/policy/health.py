@@ -14,7 +14,7 @@ from typing import Protocol
 from ..failure import FailureKind
 from ..node import Health
 
-__all__ = ["AVOID", "HARD", "SILENT", "Breaker", "Rng", "Signal", "avoid_for", "login_signal", "step"]
+__all__ = ["AVOID", "DOUBTFUL", "HARD", "SILENT", "Breaker", "Rng", "Signal", "avoid_for", "login_signal", "step"]
 
 SOFT_LIMIT = 3
 """So many soft failures in a row open the breaker."""
@@ -29,6 +29,8 @@ SILENT = frozenset({FailureKind.UNREACHABLE, FailureKind.TIMEOUT})
 """A node found down for such a cause answers no login that is still under way either."""
 SOFT = frozenset({FailureKind.TIMEOUT, FailureKind.SESSION_LOST})
 """A login that fails so may have met a passing fault."""
+DOUBTFUL = HARD | SOFT | {FailureKind.FOUND_CLOSED, FailureKind.ROLE_CHANGED, FailureKind.OUTCOME_UNKNOWN}
+"""A connection that fails so in use is a reason to look at its node at once, no verdict: one killed session is no dead node."""
 
 
 class Rng(Protocol):
@@ -94,15 +96,16 @@ TABLE: Mapping[tuple[Health, Signal], Health] = {
 """Every transition; a pair that is not here changes nothing."""
 
 
-def step(breaker: Breaker, signal: Signal, now: float, rng: Rng, cause: str | None = None) -> Breaker:
+def step(breaker: Breaker, signal: Signal, now: float, rng: Rng, cause: str | None = None, *, watched: bool = False) -> Breaker:
     """The breaker after `signal`. Opens for 0.5 * 2^n seconds up to 5, jittered to 75-100 % of that.
 
     A failure while it is already open leaves the open time as it is, unless that time is over: then it opens anew, longer.
+    `watched`: a monitor looks at the node itself, so that soft failures, however many, are a reason to doubt and no verdict.
     """
     soft = breaker.soft_failures
     if signal is Signal.SOFT_FAILURE:
         soft += 1
-        if soft >= SOFT_LIMIT:
+        if soft >= SOFT_LIMIT and not watched:
             signal = Signal.LIMIT
     after = TABLE.get((breaker.health, signal))
     if after is None:

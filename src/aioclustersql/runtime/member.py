@@ -12,6 +12,8 @@ from ..drivers.base import Endpoint
 from ..node import Health, Node, Role
 from ..policy.health import Breaker
 from ..policy.latency import LoginLatency
+from ..policy.ranking import Fits, fits
+from ..policy.roundtrip import RoundTrip
 
 if TYPE_CHECKING:
     from .attempt import Attempt
@@ -47,13 +49,20 @@ class Member(Generic[C]):
         self.endpoint = endpoint
         self.counters = Counters()
         self.attempts: set[Attempt[C]] = set()
+        self.lost: set[Attempt[C]] = set()
         self.last_chosen = 0
         self.last_success: datetime | None = None
         self.last_error: datetime | None = None
         self.last_error_message: str | None = None
+        self.draining = False
+        self.writer: bool | None = None
+        """With `writers=N`: whether it was elected."""
+        self.generation = 0
+        """Grows when what is open there is no good any more; a failure of an older generation is no news."""
         self._is_closed = is_closed
         self._handed_out: dict[int, weakref.ref[Any]] = {}
         self._open: dict[int, weakref.ref[Any]] = {}
+        self._spared: set[int] = set()
         self.start_afresh()
 
     def start_afresh(self) -> None:
@@ -64,13 +73,35 @@ class Member(Generic[C]):
         self.role = Role.UNKNOWN
         self.avoid_until = 0.0
         self.heard_at = float("-inf")
+        """When it last answered anything, on the loop's clock."""
+        self.round_trip = RoundTrip()
+        self.timeline: int | None = None
+        self.lag: float | None = None
+        self.lag_bytes: int | None = None
+        self.degraded: str | None = None
+        """Why it is better left alone, though it serves."""
+        self.superseded: str | None = None
+        """Why it is not taken for the primary that it says it is."""
+        self.must_sync = False
+        """It was silent, and may lie until it has caught up with its cluster."""
+        self.observed: datetime | None = None
+        self.observed_at = float("-inf")
+        """When the monitor last had an answer: the moment, and on the loop's clock."""
+        self.place()
 
     def update(self, node: Node, endpoint: Endpoint) -> None:
         """Another address, weight or options; with another address nothing known holds any more."""
         moved = endpoint.address != self.endpoint.address
         self.node, self.weight, self.endpoint = node, node.weight, endpoint
         if moved:
+            self.generation += 1
             self.start_afresh()
+
+    def place(self) -> bool:
+        """Work out `fits` after its role or its place among the others changed; whether that changed anything."""
+        before: Fits | None = getattr(self, "fits", None)
+        self.fits: Fits = fits(self.role, writer=self.writer, superseded=self.superseded is not None)
+        return self.fits != before
 
     @property
     def load(self) -> int:
@@ -86,13 +117,12 @@ class Member(Generic[C]):
     @property
     def open_connections(self) -> int:
         """Connections handed out and, as far as the client side knows, open."""
-        found = (ref() for ref in tuple(self._open.values()))
-        return sum(1 for conn in found if conn is not None and not self._is_closed(conn))
+        return len(self.handed_out())
 
     @property
     def stragglers(self) -> int:
         """Logins under way that nobody waits for any more."""
-        return sum(1 for attempt in self.attempts if attempt.lost)
+        return len(self.lost)
 
     @property
     def under_way_since(self) -> float | None:
@@ -103,18 +133,42 @@ class Member(Generic[C]):
 
     @property
     def congested(self) -> bool:
-        return len(self.attempts) >= MAX_STRAGGLERS and self.stragglers >= MAX_STRAGGLERS
+        return len(self.lost) >= MAX_STRAGGLERS
 
-    def issue(self, conn: C) -> None:
-        """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count."""
+    def issue(self, conn: C, *, interrupt: bool = True) -> None:
+        """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count.
+
+        `interrupt`: it may be closed when the node is found silent, so that nobody waits on it.
+        """
         key = id(conn)
 
         def forget(_: object) -> None:
             self._handed_out.pop(key, None)
             self._open.pop(key, None)
+            self._spared.discard(key)
+
+        try:
+            self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
+            if not interrupt:
+                self._spared.add(key)
+        except TypeError:
+            pass
+
+    def know(self, conn: C) -> None:
+        """Note a connection that the pool keeps account of."""
+        key = id(conn)
+
+        def forget(_: object) -> None:
+            self._handed_out.pop(key, None)
 
         with suppress(TypeError):
-            self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
+            self._handed_out[key] = weakref.ref(conn, forget)
+
+    def heard(self, now: float, round_trip: float | None) -> None:
+        """It answered something, within `round_trip` seconds."""
+        self.heard_at = now
+        if round_trip is not None:
+            self.round_trip.observe(round_trip, now)
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""
@@ -124,6 +178,12 @@ class Member(Generic[C]):
         """Whether this very connection was handed out from here, open or not."""
         ref = self._handed_out.get(id(conn))
         return ref is not None and ref() is conn
+
+    def handed_out(self, *, interruptible: bool = False) -> list[C]:
+        """The connections that users hold and, as far as the client side knows, are open; or those that may be interrupted."""
+        entries = tuple(self._open.items())  # other threads may ask
+        found = (ref() for key, ref in entries if not (interruptible and key in self._spared))
+        return [conn for conn in found if conn is not None and not self._is_closed(conn)]
 
     def _sweep(self) -> None:
         """Forget some of the handed-out connections that their users have closed; a few at each call, in turn."""

@@ -1,12 +1,14 @@
 """The registered nodes, and the only place where what happens to a node changes what is known of it.
 
-Results and failures of logins come in; latency, breaker, role, counters, log lines and events follow.
+Results and failures of logins come in; latency, breaker, role, counters, log lines and events follow. What the monitor saw comes
+by way of `findings`.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 import random
 import re
 from collections.abc import Callable
@@ -16,10 +18,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from .. import events
 from ..drivers.base import Driver, Endpoint
 from ..errors import ConfigError, NodeNotFit, UnknownNode
+from ..failure import FailureKind
 from ..node import Health, Node, Role
-from ..policy.health import SILENT, Breaker, Signal, avoid_for, login_signal, step
+from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
 from .bus import Bus
+from .hooks import Hooks, NoHooks, Unwatched, Watcher
+from .interruptions import Interruptions
 from .member import Member
+from .standing import Standing
 
 if TYPE_CHECKING:
     from .attempt import Attempt
@@ -48,14 +54,20 @@ def labelled(name: str, address: str) -> str:
 class Registry(Generic[C]):
     """The nodes of one cluster, by name, and what is known of them."""
 
-    def __init__(self, name: str, driver: Driver[C] | None, bus: Bus) -> None:
+    def __init__(self, name: str, driver: Driver[C] | None, bus: Bus, *, writers: int | None = None) -> None:
         self.cluster = name
         self.bus = bus
+        self.hooks: Hooks[C] = NoHooks()
+        self.watcher: Watcher[C] = Unwatched()
+        self.standing: Standing[C] = Standing(name, bus, writers)
+        self.interruptions: Interruptions[C] = Interruptions(name, bus)
         self.rng = random.Random()
         self.attempts: set[Attempt[C]] = set()
         self._driver = driver
         self._members: dict[str, Member[C]] = {}
         self.members: tuple[Member[C], ...] = ()
+        self.candidates: tuple[Member[C], ...] = ()
+        """The members that are not being drained."""
         self.unsettled: set[Member[C]] = set()
         self._choices = itertools.count(1)
 
@@ -77,6 +89,7 @@ class Registry(Generic[C]):
 
     def _changed(self) -> None:
         self.members = tuple(self._members.values())
+        self.candidates = tuple(member for member in self.members if not member.draining)
         self.unsettled = {member for member in self.members if not member.settled}
 
     def names(self) -> tuple[str, ...]:
@@ -108,26 +121,41 @@ class Registry(Generic[C]):
         """Register a node; it takes part from the next connect on."""
         if node.name in self._members:
             raise ConfigError(f"cluster {self.cluster!r} already has a node {node.name!r}; change it with update_node")
-        self._members[node.name] = Member(node, endpoint, self.driver.is_closed)
+        member = self._members[node.name] = Member(node, endpoint, self.driver.is_closed)
         self._changed()
+        self.settle(member)
         self.bus.emit(events.NodeAdded, node=node.name)
 
     def update(self, node: Node, endpoint: Endpoint) -> None:
         """Give a node another address, weight or options, for future logins."""
-        self.get(node.name).update(node, endpoint)
+        member = self.get(node.name)
+        member.update(node, endpoint)
         self._changed()
+        self.settle(member)
         self.bus.emit(events.NodeUpdated, node=node.name)
 
     def remove(self, name: str) -> None:
         """Forget a node at once; what is pending on it completes and is then closed."""
-        self.get(name)
+        member = self.get(name)
         del self._members[name]
         self._changed()
+        self.settle(member)
         self.bus.emit(events.NodeRemoved, node=name)
 
-    def chosen(self, member: Member[C]) -> None:
-        """A race starts a login there: the next tie goes to another."""
-        member.last_chosen = next(self._choices)
+    def drain(self, name: str, *, draining: bool) -> Member[C]:
+        """From now on nothing new begins there; or, with `draining=False`, it does again. The node stays registered."""
+        member = self.get(name)
+        member.draining = draining
+        self._changed()
+        self.settle(member)
+        return member
+
+    def settle(self, *changed: Member[C]) -> None:
+        """Something about these nodes changed: work out what that makes of each, and tell who waits for it."""
+        placed = self.standing.settle(self.members)
+        for member in dict.fromkeys((*changed, *placed)):
+            self.hooks.changed(member)
+        self.watcher.rethink()
 
     def login_started(self, attempt: Attempt[C], reason: str) -> None:
         """A login begins."""
@@ -135,16 +163,25 @@ class Registry(Generic[C]):
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
+        if attempt.lost:
+            member.lost.add(attempt)
+        else:
+            member.last_chosen = next(self._choices)  # by a race: the next tie goes to another
         if self.bus.listeners:
             self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+
+    def login_lost(self, attempt: Attempt[C]) -> None:
+        """Nobody waits for a login under way any more."""
+        attempt.member.lost.add(attempt)
 
     def login_ended(self, attempt: Attempt[C]) -> None:
         """A login is over, however it ended."""
         self.attempts.discard(attempt)
         member = attempt.member
         member.attempts.discard(attempt)
+        member.lost.discard(attempt)
         if member.breaker.health is Health.HALF_OPEN and not member.attempts:
-            self._signal(member, Signal.SOFT_FAILURE, attempt.clock(), "the probe ended without an answer")
+            self.signal(member, Signal.SOFT_FAILURE, attempt.clock(), "the probe ended without an answer")
 
     def let_in(self, attempt: Attempt[C], seconds: float, now: float) -> None:
         """The node logged us in after `seconds`."""
@@ -161,14 +198,20 @@ class Registry(Generic[C]):
         if not attempt.is_of_the_address:
             return
         member.heard_at = now
-        member.avoid_until = 0.0
+        member.avoid_until = 0.0 if member.degraded is None else math.inf
         member.last_success = datetime.now(UTC)
-        self._signal(member, Signal.SUCCESS, now)
+        self._login_signal(member, Signal.SUCCESS, now)
         old = member.role
         # A cheap check sees only that the node takes writes; that it is one of many was learnt by a fuller one.
         if role is Role.UNKNOWN or role is old or (old is Role.PEER and role is Role.PRIMARY):
             return
-        member.role = role
+        self.change_role(member, role)
+        self.settle(member)
+        self.watcher.look_at(member)
+
+    def change_role(self, member: Member[C], role: Role, timeline: int | None = None) -> None:
+        """The node is another than was known. A login does not tell the timeline, and a promotion begins a new one."""
+        old, member.role, member.timeline = member.role, role, timeline
         self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
         if old is not Role.UNKNOWN:
             _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
@@ -180,16 +223,16 @@ class Registry(Generic[C]):
         self.bus.emit(events.LoginFailed, node=member.name, seconds=seconds, error=error)
         if isinstance(exc, NodeNotFit):
             return
-        self._note_error(member, error)
+        self.note_error(member, error)
         if not of_the_node or not attempt.is_of_the_address:
             return
         kind = self.driver.classify(exc)
         if pause := avoid_for(kind):
             member.avoid_until = now + pause
         if (signal := login_signal(kind)) is not None:
-            self._signal(member, signal, now, error)
+            self._login_signal(member, signal, now, error)
             if not member.usable and kind in SILENT:
-                self._end_logins(member, error, but=attempt)
+                self.end_logins(member, error, but=attempt)
 
     def login_cut(self, attempt: Attempt[C], seconds: float, why: str, now: float, *, silent: bool) -> None:
         """A login was ended by us. `silent`: it had its full time and the node never answered."""
@@ -201,14 +244,14 @@ class Registry(Generic[C]):
         member.latency.observe_at_least(seconds, now)
         if silent:
             error = f"no answer to a login within {seconds:.3g} s"
-            self._note_error(member, error)
-            self._signal(member, Signal.SOFT_FAILURE, now, error)
+            self.note_error(member, error)
+            self._login_signal(member, Signal.SOFT_FAILURE, now, error)
             if not member.usable:
-                self._end_logins(member, error, but=attempt)
+                self.end_logins(member, error, but=attempt)
 
     def probing(self, member: Member[C], now: float) -> None:
         """A background login starts on a node whose breaker may close again."""
-        self._signal(member, Signal.PROBE, now)
+        self.signal(member, Signal.PROBE, now)
 
     def forget_logins(self) -> None:
         """Their loop is gone, and they with it."""
@@ -220,22 +263,45 @@ class Registry(Generic[C]):
         for member in self.members:
             member.start_afresh()
         self._changed()
+        self.settle(*self.members)
 
-    def _note_error(self, member: Member[C], error: str) -> None:
+    def session_lost(self, member: Member[C], kind: FailureKind, exc: BaseException, *, generation: int | None = None) -> None:
+        """A connection failed in use. That is no verdict, and a reason to ask its node at once.
+
+        `generation`: the node's when the connection was opened; a failure of an older one is no news.
+        """
+        if not self.is_current(member) or kind not in DOUBTFUL or (generation is not None and generation != member.generation):
+            return
+        password = member.endpoint.password
+        self.note_error(member, describe(exc, password if isinstance(password, str) else None))
+        self.watcher.look_at(member)
+
+    def note_error(self, member: Member[C], error: str) -> None:
+        """The latest error of a node, for all to see."""
         member.counters.errors += 1
         member.last_error = datetime.now(UTC)
         member.last_error_message = error
 
-    def _end_logins(self, member: Member[C], cause: str, *, but: Attempt[C]) -> None:
+    def end_logins(self, member: Member[C], cause: str, *, but: Attempt[C] | None = None) -> None:
+        """It answers nothing: what is under way there is in vain."""
         for attempt in tuple(member.attempts):
             if attempt is not but:
                 attempt.cut(f"the node was found down: {cause}")
 
-    def _signal(self, member: Member[C], signal: Signal, now: float, cause: str | None = None) -> None:
+    def _login_signal(self, member: Member[C], signal: Signal, now: float, cause: str | None = None) -> None:
+        """What a login says. To a monitor that is a reason to look, unless it proves that the node serves nobody."""
+        if self.watcher.watching and (signal is Signal.SOFT_FAILURE or not member.usable):
+            self.watcher.look_at(member)
+            if signal is Signal.SUCCESS:
+                return
+        self.signal(member, signal, now, cause)
+
+    def signal(self, member: Member[C], signal: Signal, now: float, cause: str | None = None, *, silent: bool = False) -> None:
+        """What happened to a node, as far as its health is concerned. `silent`: nothing that is open there is any good."""
         before: Breaker = member.breaker
         if signal is Signal.SUCCESS and before.health is Health.UP and not before.soft_failures:
             return  # the usual case
-        after = step(before, signal, now, self.rng, cause)
+        after = step(before, signal, now, self.rng, cause, watched=self.watcher.watching)
         if after is before or after == before:
             return
         member.breaker = after
@@ -248,3 +314,9 @@ class Registry(Generic[C]):
         level = logging.INFO if (after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE else logging.WARNING
         because = f": {after.cause}" if after.cause else ""
         _log.log(level, "cluster %s: node %s: %s -> %s%s", self.cluster, member.name, before.health, after.health, because)
+        if before.closed is after.closed:
+            return
+        if not after.closed:
+            member.generation += 1
+            self.hooks.lost(member, after.cause or "", silent=silent)
+        self.settle(member)

@@ -1,0 +1,91 @@
+"""How long one round trip to a node takes: samples in, an estimate out. Pure: the time is an argument; all times are seconds.
+
+It ranks leases, as `latency` ranks logins, and must notice within a few samples that a node is slow, and that it is so no more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import exp
+
+from .latency import ALPHA, CAP, DECAY, MINIMUM_BUCKET, MINIMUM_BUCKETS
+
+__all__ = ["RoundTrip", "equal_up_to"]
+
+BAND, NOISE = 1.5, 0.0003
+"""Round trips within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
+BELOW = 3
+"""So many samples in a row below the estimate prove that it is too high."""
+FAR = 3.0
+"""So many times its own minimum, and `FAR_NOISE` more than it, a round trip is far from what the node can do."""
+FAR_NOISE = 0.001
+
+
+def equal_up_to(low: float) -> float:
+    """The greatest estimate that counts as equal to `low`, the smallest."""
+    return max(BAND * low, low + NOISE)
+
+
+class RoundTrip:
+    """The round trips of one node: an EWMA, each sample capped at twice the estimate, that decays to the node's own minimum.
+
+    Three samples in a row below the estimate pull it down to the greatest of them.
+    """
+
+    __slots__ = ("_below", "_estimate", "_floor", "_minima", "_updated")
+
+    def __init__(self) -> None:
+        self._estimate: float | None = None
+        self._updated = 0.0
+        self._below: deque[float] = deque(maxlen=BELOW)
+        self._minima: deque[tuple[float, float]] = deque()
+        self._floor = 0.0
+
+    def __repr__(self) -> str:
+        return "<RoundTrip: none yet>" if self._estimate is None else f"<RoundTrip: {self._estimate:.3g} s>"
+
+    @property
+    def floor(self) -> float | None:
+        """The smallest of the last ten minutes; `None` before the first sample."""
+        return None if self._estimate is None else self._floor
+
+    def estimate(self, now: float) -> float | None:
+        """The expected round trip; `None` before the first sample. While idle it decays towards the node's own minimum."""
+        estimate, floor = self._estimate, self._floor
+        if estimate is None or estimate <= floor:
+            return estimate
+        idle = now - self._updated
+        return floor + (estimate - floor) * exp(-idle / DECAY) if idle > 0.0 else estimate
+
+    def is_far(self, now: float) -> bool:
+        """Whether it is far above the node's own minimum: then it is worth while to ask more often whether that is over."""
+        estimate = self.estimate(now)
+        return estimate is not None and estimate > max(FAR * self._floor, self._floor + FAR_NOISE)
+
+    def observe(self, seconds: float, now: float) -> None:
+        """A round trip took so long."""
+        current = self.estimate(now)
+        self._lower_floor(seconds, now)
+        if current is None:
+            self._estimate, self._updated = seconds, now
+            return
+        estimate = (1 - ALPHA) * current + ALPHA * min(seconds, max(CAP * current, NOISE))
+        if seconds < current:
+            self._below.append(seconds)
+            if len(self._below) == BELOW:
+                estimate = min(estimate, max(self._below))
+        else:
+            self._below.clear()
+        self._estimate, self._updated = estimate, now
+
+    def _lower_floor(self, seconds: float, now: float) -> None:
+        minima, bucket = self._minima, now // MINIMUM_BUCKET
+        if minima and minima[-1][0] == bucket:
+            if seconds >= minima[-1][1]:
+                return  # the usual case
+            minima[-1] = (bucket, seconds)
+        else:
+            minima.append((bucket, seconds))
+            while minima[0][0] <= bucket - MINIMUM_BUCKETS:
+                minima.popleft()
+        self._floor = min(lowest for _, lowest in minima)
