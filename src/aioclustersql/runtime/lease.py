@@ -6,14 +6,13 @@ Only the interface lives here; the pool implements it. Rule: every lease ends in
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..failure import FailureKind
 from ..node import Wants
 
 __all__ = ["Lease", "Leases"]
 
-C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
 
 
@@ -31,10 +30,10 @@ class Lease(Protocol[C_co]):
         ...
 
 
-class Leases(Protocol[C]):
-    """Where leases come from and go back to."""
+class Leases(Protocol[C_co]):
+    """Where leases come from and go back to. A pool takes back its own alone, whose class is its own affair: hence `Any`."""
 
-    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> Lease[C]:
+    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> Lease[C_co]:
         """A connection to a node that fits, by `deadline` on the loop's clock (`math.inf`: none).
 
         `interrupt`: whether it may be cut when its node falls silent. `avoid`: rather another node than these, if any other
@@ -42,18 +41,18 @@ class Leases(Protocol[C]):
         """
         ...
 
-    def release(self, lease: Lease[C]) -> None:
+    def release(self, lease: Any, /) -> None:
         """Give it back; it is reset in the background, or closed when it is not fit for others."""
         ...
 
-    def discard(self, lease: Lease[C]) -> None:
+    def discard(self, lease: Any, /) -> None:
         """Give it back to be closed: nobody knows what state it is in."""
         ...
 
-    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:
+    def failed(self, lease: Any, exc: BaseException, /) -> FailureKind:
         """Tell what the driver raised there: the node's health and the lease's fitness follow. Returns what it means."""
         ...
 
-    def note(self, lease: Lease[C], exc: BaseException) -> None:
+    def note(self, lease: Any, exc: BaseException, /) -> None:
         """Note on an exception that is about to reach the user: which node, and why the connection was interrupted."""
         ...
