@@ -18,7 +18,6 @@ from aioclustersql.failure import FailureKind
 from aioclustersql.node import Target, Wants
 from aioclustersql.runtime.beginning import Beginner, make_request
 from aioclustersql.runtime.bus import Bus
-from aioclustersql.runtime.lease import Lease
 from aioclustersql.runtime.registry import Registry
 from aioclustersql.runtime.transacting import Transacting
 from aioclustersql.runtime.work import Runner, RunRequest
@@ -81,8 +80,7 @@ class SimpleLeases(Generic[C]):
         self.handed_out.append(name)
         return lease
 
-    def release(self, lease: Lease[C]) -> None:
-        assert isinstance(lease, SimpleLease)
+    def release(self, lease: SimpleLease[C]) -> None:
         self.out.remove(lease)
         open_ = not self.driver.is_closed(lease.conn)
         if open_ and not lease.unfit and self.driver.in_transaction(lease.conn):
@@ -92,19 +90,17 @@ class SimpleLeases(Generic[C]):
         else:
             self.driver.terminate(lease.conn)
 
-    def discard(self, lease: Lease[C]) -> None:
-        assert isinstance(lease, SimpleLease)
+    def discard(self, lease: SimpleLease[C]) -> None:
         self.out.remove(lease)
         self.driver.terminate(lease.conn)
 
-    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:
-        assert isinstance(lease, SimpleLease)
+    def failed(self, lease: SimpleLease[C], exc: BaseException) -> FailureKind:
         kind = self.driver.classify(exc)
         lease.unfit = lease.unfit or kind in UNFIT or self.driver.is_closed(lease.conn)
         self.reports.append((lease.node, kind))
         return kind
 
-    def note(self, lease: Lease[C], exc: BaseException) -> None:
+    def note(self, lease: SimpleLease[C], exc: BaseException) -> None:
         exc.add_note(f"node {lease.node}")
 
     async def close(self) -> None:

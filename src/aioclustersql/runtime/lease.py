@@ -7,7 +7,7 @@ exactly one `release` or `discard`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import NotOpen
 from ..failure import FailureKind
@@ -15,7 +15,6 @@ from ..node import Wants
 
 __all__ = ["Lease", "Leases", "NoLeases"]
 
-C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
 
 
@@ -33,10 +32,10 @@ class Lease(Protocol[C_co]):
         ...
 
 
-class Leases(Protocol[C]):
-    """Where leases come from and go back to."""
+class Leases(Protocol[C_co]):
+    """Where leases come from and go back to. A pool takes back its own alone, whose class is its own affair: hence `Any`."""
 
-    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> Lease[C]:
+    async def acquire(self, wants: Wants, deadline: float, *, interrupt: bool, avoid: Collection[str] = ()) -> Lease[C_co]:
         """A connection to a node that fits, by `deadline` on the loop's clock (`math.inf`: none).
 
         `interrupt`: whether it may be cut when its node falls silent. `avoid`: rather another node than these, if any other
@@ -44,55 +43,49 @@ class Leases(Protocol[C]):
         """
         ...
 
-    def release(self, lease: Lease[C]) -> None:
+    def release(self, lease: Any, /) -> None:
         """Give it back; it is reset in the background, or closed when it is not fit for others."""
         ...
 
-    def discard(self, lease: Lease[C]) -> None:
+    def discard(self, lease: Any, /) -> None:
         """Give it back to be closed: nobody knows what state it is in."""
         ...
 
-    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:
+    def failed(self, lease: Any, exc: BaseException, /) -> FailureKind:
         """Tell what the driver raised there: the node's health and the lease's fitness follow. Returns what it means."""
         ...
 
-    def note(self, lease: Lease[C], exc: BaseException) -> None:
+    def note(self, lease: Any, exc: BaseException, /) -> None:
         """Note on an exception that is about to reach the user: which node, and why the connection was interrupted."""
         ...
 
 
-class NoLeases(Generic[C]):
-    """There is no pool: transactions begin on connections that their callers have."""
+class NoLeases:
+    """There is no pool: transactions begin on connections that their callers have, and no lease ever ends."""
 
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
 
     async def acquire(
         self,
-        wants: Wants,  # noqa: ARG002 - as the protocol has it
-        deadline: float,  # noqa: ARG002
+        _wants: Wants,
+        _deadline: float,
         *,
-        interrupt: bool,  # noqa: ARG002
-        avoid: Collection[str] = (),  # noqa: ARG002
-    ) -> Lease[C]:
+        interrupt: bool,
+        avoid: Collection[str] = (),  # noqa: ARG002 - the protocol's
+    ) -> Lease[Any]:
         """There is none."""
-        self._refuse()
-
-    def release(self, lease: Lease[C]) -> None:  # noqa: ARG002
-        """As `acquire`."""
-        self._refuse()
-
-    def discard(self, lease: Lease[C]) -> None:  # noqa: ARG002
-        """As `acquire`."""
-        self._refuse()
-
-    def failed(self, lease: Lease[C], exc: BaseException) -> FailureKind:  # noqa: ARG002
-        """As `acquire`."""
-        self._refuse()
-
-    def note(self, lease: Lease[C], exc: BaseException) -> None:  # noqa: ARG002
-        """As `acquire`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
         raise NotOpen(f"cluster {self._cluster!r} is not open: enter it (async with cluster), or await its open()")
+
+    def release(self, _lease: Any, /) -> None:
+        """As `Leases.release`."""
+
+    def discard(self, _lease: Any, /) -> None:
+        """As `Leases.discard`."""
+
+    def failed(self, _lease: Any, _exc: BaseException, /) -> FailureKind:
+        """As `Leases.failed`."""
+        return FailureKind.OTHER
+
+    def note(self, _lease: Any, _exc: BaseException, /) -> None:
+        """As `Leases.note`."""
