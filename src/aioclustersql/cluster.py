@@ -18,6 +18,8 @@ from .node import Node, Target
 from .runtime.bus import Bus
 from .runtime.choice import Stagger
 from .runtime.connector import Connector
+from .runtime.disposal import Disposal
+from .runtime.monitor import Monitor
 from .runtime.registry import Registry
 from .runtime.snapshot import node_stats
 from .stats import ClusterStats
@@ -66,6 +68,10 @@ class Cluster(Generic[C]):
         connect_options: Mapping[str, Any] | None = None,
         init: Callable[[C], Awaitable[object]] | None = None,
         close_timeout: float = 5.0,
+        writers: int | None = None,
+        monitor_interval: float | None = 1.0,
+        monitor_timeout: float = 0.5,
+        monitor_interrupt: bool = True,
     ) -> None:
         if stagger != "auto" and (isinstance(stagger, bool) or stagger != 0):
             raise ConfigError(f"stagger is 'auto' or 0, not {stagger!r}")
@@ -82,9 +88,22 @@ class Cluster(Generic[C]):
         self._connect_options = MappingProxyType(dict(connect_options or {}))
         self._bus = Bus(name)
         self._registry: Registry[C] = Registry(
-            name, drivers.by_name(driver) if isinstance(driver, str) else drivers.checked(driver), self._bus
+            name,
+            drivers.by_name(driver) if isinstance(driver, str) else drivers.checked(driver),
+            self._bus,
+            writers=writers,
         )
         self._connector: Connector[C] = Connector(self._registry, stagger=stagger, init=init)
+        self._monitor: Monitor[C] | None = None
+        if monitor_interval is not None:
+            self._monitor = Monitor(
+                self._registry,
+                Disposal(name),
+                interval=monitor_interval,
+                timeout=monitor_timeout,
+                interrupt=monitor_interrupt,
+                target=wanted,
+            )
         self._is_open = False
         self._close_timeout = seconds(close_timeout, 5.0, "close_timeout")
         limit = seconds(connect_timeout, 10.0, "connect_timeout")
@@ -206,14 +225,18 @@ class Cluster(Generic[C]):
 
     async def open(self) -> None:
         """Use the cluster in this event loop until `close`. Never waits for a server, never fails because one is down."""
-        self._connector.bind(in_use=self._is_open)
+        loop = self._connector.bind(in_use=self._is_open).get_loop()
         self._is_open = True
+        if self._monitor is not None:
+            self._monitor.start(loop)
 
     async def close(self, timeout: float | None = None) -> None:
         """End what is under way: callers get `NotOpen`, lost logins end with a goodbye. Takes `timeout` seconds at most.
 
         Afterwards no task, socket or timer is left, but for connections that `connect` handed out; it may be opened again.
         """
+        if self._monitor is not None:
+            await self._monitor.stop()
         await self._connector.close(seconds(timeout, self._close_timeout, "timeout"), in_use=self._is_open)
         self._is_open = False
 
