@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from . import drivers
-from .connecting import Connecting
 from .drivers.base import Driver
 from .errors import ConfigError, UnknownNode
 from .events import Listener
 from .inventory import Nodes, read_nodes
-from .node import Node, Target
+from .node import Node, Target, Wants
+from .opening import Connecting
 from .runtime.bus import Bus
 from .runtime.choice import Stagger
-from .runtime.connector import Connector
-from .runtime.disposal import Disposal
-from .runtime.monitor import Monitor
+from .runtime.engine import Engine
 from .runtime.registry import Registry
-from .runtime.snapshot import node_stats
+from .runtime.snapshot import cluster_stats
+from .settings import count, flag, lag, limits, read_settings, seconds
 from .stats import ClusterStats
-from .view import ClusterView, Defaults, seconds
+from .view import ClusterView, Defaults
 
 __all__ = ["Cluster", "connect"]
 
@@ -37,7 +37,7 @@ else:
     C = TypeVar("C")
 
 
-class Cluster(Generic[C]):
+class Cluster(ClusterView[C]):
     """The nodes of a replicated database, and the way to the one to talk to now.
 
     `C` is the class of the driver's native connections. Making one does no I/O: a module-level cluster is fine.
@@ -47,11 +47,23 @@ class Cluster(Generic[C]):
     driver: "aiomysql", "asyncpg", or an object that is a `Driver`; may be left out where the URLs tell it.
     name: for messages, logs and statistics.
     target: which node is wanted, in libpq's words; "read-write" by default.
+    writers: on Galera, how many nodes take the `read-write` work; None: all of them.
+    max_lag, max_lag_bytes: how far behind a standby may be, in seconds and bytes; None: however far.
     stagger: "auto" (the race of the explanation page), or 0: every connect logs in on every node at once.
-    connect_timeout: seconds for one connect, over everything from name resolution to `init`; 10 by default.
+    connect_timeout: seconds for one connect, over everything from name resolution to `init`.
     connect_options: for the driver's own connect, on every node.
     init: awaited with every new connection before it is handed out, within the time-out.
-    close_timeout: seconds that closing may take, of the cluster or of a connection; 5 by default.
+    reset: awaited with every connection that comes back to the pool, after the driver's own reset. False: nothing is reset, but
+        that a transaction is rolled back.
+    min_size, max_size: pooled connections per node. max_total: over all nodes; None: no bound.
+    max_waiting: callers that may wait for a connection at once; 0: any number.
+    max_lifetime, max_idle_time: seconds after which a pooled connection is replaced, and closed when nobody used it.
+    acquire_timeout: seconds to wait for a pooled connection.
+    run_timeout, attempts: seconds for one `run` over all its tries, and how many tries those may be.
+    close_timeout: seconds that closing may take, of the cluster or of a connection.
+    monitor_interval: seconds from one look at a node to the next; None: no monitor. monitor_timeout: how long a look may take.
+    monitor_interrupt: whether connections of a node that falls silent are cut, so that their queries fail at once.
+    debug: note where leases were taken and returned, and report those held for more than a minute.
 
     Raises `ConfigError` for what is wrong, by name.
     """
@@ -63,26 +75,57 @@ class Cluster(Generic[C]):
         driver: str | Driver[C] | None = None,
         name: str = "cluster",
         target: str = "read-write",
+        writers: int | None = None,
+        max_lag: float | None = None,
+        max_lag_bytes: float | None = None,
         stagger: Stagger = "auto",
         connect_timeout: float = 10.0,
         connect_options: Mapping[str, Any] | None = None,
         init: Callable[[C], Awaitable[object]] | None = None,
+        reset: Callable[[C], Awaitable[object]] | bool | None = None,
+        min_size: int = 0,
+        max_size: int = 10,
+        max_total: int | None = None,
+        max_waiting: int = 0,
+        max_lifetime: float = 3600.0,
+        max_idle_time: float = 600.0,
+        acquire_timeout: float = 30.0,
+        run_timeout: float = 30.0,
+        attempts: int = 5,
         close_timeout: float = 5.0,
-        writers: int | None = None,
         monitor_interval: float | None = 1.0,
         monitor_timeout: float = 0.5,
         monitor_interrupt: bool = True,
+        debug: bool = False,
     ) -> None:
-        if stagger != "auto" and (isinstance(stagger, bool) or stagger != 0):
-            raise ConfigError(f"stagger is 'auto' or 0, not {stagger!r}")
-        if init is not None and not callable(init):
-            raise ConfigError(f"init is an async function that takes a connection, not {init!r}")
         inventory = read_nodes(nodes)
         wanted = Target.parse(target)
         if inventory.target is not None:
             if wanted not in (Target.READ_WRITE, inventory.target):
                 raise ConfigError(f"target={target!r} contradicts the URL's target_session_attrs={inventory.target!r}")
             wanted = inventory.target
+        login_limit = seconds(connect_timeout, 10.0, "connect_timeout")
+        settings = read_settings(
+            target=wanted,
+            stagger=stagger,
+            connect_timeout=login_limit,
+            init=init,
+            reset=reset,
+            sizes=limits(min_size, max_size, max_total, max_lifetime, max_idle_time),
+            max_waiting=max_waiting,
+            close_timeout=close_timeout,
+            monitor_interval=monitor_interval,
+            monitor_timeout=monitor_timeout,
+            debug=debug,
+        )
+        defaults = Defaults(
+            Wants(wanted, lag(max_lag, math.inf, "max_lag"), lag(max_lag_bytes, math.inf, "max_lag_bytes")),
+            login_limit,
+            seconds(acquire_timeout, 30.0, "acquire_timeout"),
+            seconds(run_timeout, 30.0, "run_timeout"),
+            count(attempts, 1, "attempts"),
+            interrupt=flag(monitor_interrupt, "monitor_interrupt"),
+        )
         self._name = name
         self._created = datetime.now(UTC)
         self._connect_options = MappingProxyType(dict(connect_options or {}))
@@ -91,23 +134,9 @@ class Cluster(Generic[C]):
             name,
             drivers.by_name(driver) if isinstance(driver, str) else drivers.checked(driver),
             self._bus,
-            writers=writers,
+            writers=None if writers is None else count(writers, 1, "writers"),
         )
-        self._connector: Connector[C] = Connector(self._registry, stagger=stagger, init=init)
-        self._monitor: Monitor[C] | None = None
-        if monitor_interval is not None:
-            self._monitor = Monitor(
-                self._registry,
-                Disposal(name),
-                interval=monitor_interval,
-                timeout=monitor_timeout,
-                interrupt=monitor_interrupt,
-                target=wanted,
-            )
-        self._is_open = False
-        self._close_timeout = seconds(close_timeout, 5.0, "close_timeout")
-        limit = seconds(connect_timeout, 10.0, "connect_timeout")
-        self._view = ClusterView(self._connector, Defaults(wanted, limit), self._close_timeout, lambda: self._is_open)
+        super().__init__(Engine(self._registry, settings), defaults)
         for node in inventory.nodes:
             self._add(node)
 
@@ -123,7 +152,7 @@ class Cluster(Generic[C]):
         return cls(**{"nodes": settings.nodes, **settings.options, **overrides})
 
     def __repr__(self) -> str:
-        state = "open" if self._is_open else "not open"
+        state = "open" if self._engine.is_open else "not open"
         nodes = ", ".join(
             f"{member.name} {member.breaker.health}" for member in sorted(self._registry.members, key=lambda m: m.name)
         )
@@ -188,57 +217,61 @@ class Cluster(Generic[C]):
                 return member.name
         raise UnknownNode(f"cluster {self._name!r} did not open this connection: {type(conn).__name__}")
 
-    def with_options(
-        self, *, target: str | None = None, timeout: float | None = None, wait: bool | None = None
-    ) -> ClusterView[C]:
-        """The same cluster with other defaults, such as `reader = cluster.with_options(target="prefer-standby")`."""
-        return self._view.with_options(target=target, timeout=timeout, wait=wait)
+    async def drain_node(self, name: str, *, timeout: float | None = None) -> int:
+        """Send nobody to a node any more, and wait until its connections are given back; it stays registered.
 
-    def connect(
-        self,
-        dsn: str | None = None,
-        *,
-        target: str | None = None,
-        timeout: float | None = None,
-        wait: bool | None = None,
-        **connect_options: Any,
-    ) -> Connecting[C]:
-        """Open a connection to the first fit node: await it, or enter it to have it closed at the end.
-
-        It costs a login (0.7 ms on MariaDB, 4-7 ms on PostgreSQL). The connection is the driver's own and the caller's to close.
-        Works on a cluster that is not open, too.
-
-        target: for this connect, in libpq's words.
-        timeout: seconds over all; None is the cluster's `connect_timeout`, `math.inf` no limit.
-        wait: race again, with pauses, until the time-out, instead of raising when every node failed; errors that time does not
-            heal (a wrong password) are raised at once all the same.
-        connect_options: for the driver's connect, over the node's. An address or a user is refused by name.
-
-        dsn: None, which pools pass; an address is refused.
-
-        Takes what pools hand to a connection factory: `asyncpg.create_pool(connect=cluster.connect)`, and SQLAlchemy's
-        `create_async_engine(..., async_creator=cluster.connect)`.
-
-        Raises `NoNodeAvailable`, `AllNodesFailed`, `ConnectTimeout`, `ConfigError`, `NotOpen`, `WrongLoop`.
+        After `timeout` seconds (None: without end) those that are left are cut. Returns how many those were. A `NodeDraining`
+        event tells long holders at once. Raises `UnknownNode`.
         """
-        return self._view.connect(dsn, target=target, timeout=timeout, wait=wait, **connect_options)
+        return await self._engine.drain(name, seconds(timeout, math.inf, "timeout"))
+
+    def resume_node(self, name: str) -> None:
+        """Use a drained node again. Raises `UnknownNode`."""
+        self._registry.drain(name, draining=False)
+
+    async def wait_ready(self, *, nodes: int = 1, target: str | None = None, timeout: float | None = None) -> None:
+        """Wait until so many nodes serve `target`; None is the cluster's own, and its `acquire_timeout`.
+
+        Raises `ReadyTimeout`, which says what each node is.
+        """
+        limit = seconds(timeout, self._defaults.acquire_timeout, "timeout")
+        await self._engine.wait_ready(count(nodes, 1, "nodes"), self._wants(target, None, None), limit)
+
+    def is_ready(self, *, nodes: int = 1, target: str | None = None) -> bool:
+        """Whether so many nodes are known to serve `target`. Asks nobody; may be called from any thread."""
+        return len(self._engine.ready(self._wants(target, None, None))) >= nodes
+
+    async def resize(self, *, min_size: int | None = None, max_size: int | None = None, max_total: int | None = None) -> None:
+        """Other sizes of the pool from now on; what is left out stays. What is leased and too much is closed on its return."""
+        old = self._engine.limits
+        total = None if old.max_total == math.inf else int(old.max_total)
+        self._engine.resize(
+            limits(
+                old.min_size if min_size is None else min_size,
+                old.max_size if max_size is None else max_size,
+                total if max_total is None else max_total,
+                old.max_lifetime,
+                old.max_idle_time,
+            )
+        )
+
+    def expire(self, node: str | None = None) -> None:
+        """Replace the pooled connections, of one node or of all: idle ones now, leased ones when they come back."""
+        if node is not None:
+            self._registry.get(node)
+        self._engine.pool_here().expire(node)
 
     async def open(self) -> None:
         """Use the cluster in this event loop until `close`. Never waits for a server, never fails because one is down."""
-        loop = self._connector.bind(in_use=self._is_open).get_loop()
-        self._is_open = True
-        if self._monitor is not None:
-            self._monitor.start(loop)
+        await self._engine.open()
 
     async def close(self, timeout: float | None = None) -> None:
-        """End what is under way: callers get `NotOpen`, lost logins end with a goodbye. Takes `timeout` seconds at most.
+        """Let leases end within `timeout` seconds (None: `close_timeout`), then cut them; end what is under way.
 
-        Afterwards no task, socket or timer is left, but for connections that `connect` handed out; it may be opened again.
+        Callers who wait get `NotOpen`, lost logins end with a goodbye. Afterwards no task, socket or timer is left, but for
+        connections that `connect` handed out; the cluster may be opened again, in another loop too.
         """
-        if self._monitor is not None:
-            await self._monitor.stop()
-        await self._connector.close(seconds(timeout, self._close_timeout, "timeout"), in_use=self._is_open)
-        self._is_open = False
+        await self._engine.close(seconds(timeout, self._engine.settings.close_timeout, "timeout"))
 
     async def __aenter__(self) -> Cluster[C]:
         await self.open()
@@ -251,16 +284,7 @@ class Cluster(Generic[C]):
 
     def stats(self) -> ClusterStats:
         """What the cluster knows now, frozen. May be called from any thread."""
-        now = self._connector.now
-        return ClusterStats(
-            name=self._name,
-            driver=self._registry.driver.name if self._registry.has_driver else None,
-            target=self._view.target,
-            open=self._is_open,
-            first_instantiated=self._created,
-            hedge_tokens=self._connector.hedge_tokens,
-            nodes={member.name: node_stats(member, now) for member in self._registry.members},
-        )
+        return cluster_stats(self._engine, self._created, self.target)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(event)` with everything that happens (see `aioclustersql.events`). Returns what unsubscribes it."""
@@ -298,9 +322,9 @@ def connect(
     async def open_() -> C:
         return await cluster.connect(timeout=timeout, wait=wait)
 
-    async def close(conn: C) -> None:
+    async def close(conn: C, exc: BaseException | None) -> None:
         try:
-            await cluster._view.close(conn)
+            await cluster._end_connection(conn, exc)
         finally:
             await cluster.close()
 

@@ -9,6 +9,7 @@
     ├── LoginAbandoned               one login was ended because its node was found down or removed
     ├── NoNodeAvailable              there is no node that could be tried
     ├── AllNodesFailed               every node failed; `.errors` says how
+    ├── NotLeased                    given back twice
     ├── TooManyWaiters               `max_waiting` callers wait for a pooled connection already
     ├── TransactionOutcomeUnknown    a COMMIT may or may not have been carried out
     └── ClusterTimeout               (TimeoutError) a deadline passed
@@ -34,6 +35,7 @@ __all__ = [
     "LoginAbandoned",
     "NoNodeAvailable",
     "NodeNotFit",
+    "NotLeased",
     "NotOpen",
     "ReadyTimeout",
     "TooManyWaiters",
@@ -119,6 +121,10 @@ class AcquireTimeout(_WithNodeErrors, ClusterTimeout):
 
 class ReadyTimeout(ClusterTimeout):
     """Too few nodes were ready in time; the message says what each is."""
+
+
+class NotLeased(ClusterError):
+    """A pooled connection was given back that is not leased: somebody has given it back before."""
 
 
 class TooManyWaiters(ClusterError):

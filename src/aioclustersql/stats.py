@@ -53,7 +53,13 @@ class NodeStats:
     stragglers: int
     """Logins under way that nobody waits for."""
     open: int
-    """Connections handed out and, as far as the client side knows, still open."""
+    """Connections handed out by `connect` and, as far as the client side knows, still open."""
+    idle: int
+    """Pooled connections that wait for a user."""
+    leased: int
+    """Pooled connections that users have."""
+    returning: int
+    """Pooled connections that are being reset or looked at."""
     latency: float | None
     """The estimate that orders the nodes: a login's duration."""
     p50: float | None
@@ -80,6 +86,10 @@ class ClusterStats:
     open: bool
     first_instantiated: datetime
     hedge_tokens: float
+    waiting: int
+    """Callers that wait for a pooled connection."""
+    lease_time: float | None
+    """For how many seconds a lease is held, on average; None before the first came back."""
     nodes: Mapping[str, NodeStats]
 
     def __post_init__(self) -> None:

@@ -53,7 +53,7 @@ async def learn(cluster: FakeCluster, driver: FakeDriver, connects: int = 30, **
 
 def spend_hedges(cluster: FakeCluster) -> None:
     """Leave nothing in the budget, as a long bad time does."""
-    cluster._connector._budget.tokens = 0.0
+    cluster._engine.connector._budget.tokens = 0.0
 
 
 def names_of(events: Sequence[Event]) -> list[str]:

@@ -8,7 +8,9 @@ Connections are aiomysql's own. Rule: whatever ends a login early, its socket is
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import Any
 
 import aiomysql
@@ -36,6 +38,11 @@ _ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
 _ROLE_ANYWHERE = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')"  # slower, but MySQL has no wsrep_on
 _UNKNOWN_VARIABLE = 1193
 
+_NO_ROWS = b"\0\0\0"
+"""How the answer to a statement that changes no row begins: success, no row, no new key."""
+_STATUS = Struct("<3xHH")
+"""What follows that: the session's status, and the number of warnings."""
+
 _TEXTS = (
     # aiomysql and the libraries under it raise these without a code
     ("Not connected", FailureKind.FOUND_CLOSED),
@@ -49,7 +56,20 @@ _TEXTS = (
 )
 
 
-class _TlsConnection(aiomysql.Connection):
+class _LoggingIn(aiomysql.Connection):
+    """A connection until it is logged in, whose socket gets its options while it is being read.
+
+    aiomysql stops the reading and resumes it, for each of two options; that is a twentieth of what a login costs us.
+    """
+
+    def _set_keep_alive(self) -> None:
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def _set_nodelay(self, value: bool) -> None:
+        pass  # it is on: asyncio's and uvloop's TCP transports set it when they are made
+
+
+class _TlsConnection(_LoggingIn):
     """A connection that keeps its word about TLS, when it logs in and when its `ping` reconnects.
 
     aiomysql logs in unencrypted, and so would hand a password to whoever stands in between, when the greeting says that
@@ -98,6 +118,8 @@ class AiomysqlDriver:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
         conn.autocommit_mode = wanted
+        if type(conn) is _LoggingIn:
+            conn.__class__ = aiomysql.Connection  # what users get is the driver's own
         return conn
 
     def _new(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
@@ -108,7 +130,7 @@ class AiomysqlDriver:
         context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
         conn: aiomysql.Connection
         if tls is None or context is None:
-            conn = aiomysql.Connection(**arguments)
+            conn = _LoggingIn(**arguments)
         else:
             conn = _TlsConnection(**arguments, ssl=context)
             conn.tls_required = tls.required
@@ -169,9 +191,14 @@ class AiomysqlDriver:
         return await self._answer(conn)
 
     async def _answer(self, conn: aiomysql.Connection) -> int:
-        answer = OKPacketWrapper(await conn._read_packet())
-        conn.server_status = answer.server_status
-        warnings: int = answer.warning_count
+        packet = await conn._read_packet()
+        data: bytes = packet.get_all_data()
+        warnings: int
+        if data.startswith(_NO_ROWS) and len(data) >= _STATUS.size:
+            conn.server_status, warnings = _STATUS.unpack_from(data)
+        else:
+            answer = OKPacketWrapper(packet)
+            conn.server_status, warnings = answer.server_status, answer.warning_count
         return warnings
 
     async def _role(self, conn: aiomysql.Connection) -> tuple[bool, bool]:

@@ -106,8 +106,9 @@ class LoginLatency:
     def _lower_floor(self, seconds: float, now: float) -> None:
         minima, bucket = self._minima, now // MINIMUM_BUCKET
         if minima and minima[-1][0] == bucket:
-            if seconds < minima[-1][1]:
-                minima[-1] = (bucket, seconds)
+            if seconds >= minima[-1][1]:
+                return  # the usual case
+            minima[-1] = (bucket, seconds)
         else:
             minima.append((bucket, seconds))
             while minima[0][0] <= bucket - MINIMUM_BUCKETS:

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     FAILURE = "failure"
     HEDGE = "hedge"
     FAILOVER = "failover"
+    POOL = "pool"
+    """For the pool."""
     PROBE = "probe"
     """In the background, for nobody: a node that was never measured, or one whose breaker may close again."""
 

@@ -33,21 +33,21 @@ class Fit(IntEnum):
     NO = 2
 
 
-_WRITABLE = frozenset({Role.PRIMARY, Role.PEER})
+_WRITABLE = frozenset({Role.UNKNOWN, Role.PRIMARY, Role.PEER})
 _ACCEPTED = {
     Target.ANY: frozenset(Role),
     Target.READ_WRITE: _WRITABLE,
     Target.PRIMARY: _WRITABLE,
-    Target.PREFER_STANDBY: frozenset({Role.STANDBY, Role.PEER}),
-    Target.STANDBY: frozenset({Role.STANDBY}),
-    Target.READ_ONLY: frozenset({Role.STANDBY, Role.READ_ONLY}),
+    Target.PREFER_STANDBY: frozenset({Role.UNKNOWN, Role.STANDBY, Role.PEER}),
+    Target.STANDBY: frozenset({Role.UNKNOWN, Role.STANDBY}),
+    Target.READ_ONLY: frozenset({Role.UNKNOWN, Role.STANDBY, Role.READ_ONLY}),
 }
 """As libpq's target_session_attrs, but that `primary` is `read-write`: a primary that takes no writes is of no use as one."""
 
 
 def fit(role: Role, target: Target) -> Fit:
     """Whether a node of that role serves the target. An unknown role may be anything: `Fit.YES`, its login tells."""
-    if role is Role.UNKNOWN or role in _ACCEPTED[target]:
+    if role in _ACCEPTED[target]:
         return Fit.YES
     return Fit.FALLBACK if target is Target.PREFER_STANDBY else Fit.NO
 
@@ -151,18 +151,27 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
     A node whose first login is under way, and not yet for twice as long as the nearest one's takes, counts as one twice as far:
     else all callers of a cold cluster would go to the node that answered first.
     """
-    plain = [(estimate, candidate) for candidate in candidates if (estimate := _plain(candidate, target, now)) is not None]
-    if not plain:
+    plain: list[tuple[float, X]] = []
+    unmeasured: list[X] = []
+    low, high = inf, 0.0
+    for candidate in candidates:  # every connect passes here, hence the single loop and the early return
+        if candidate.usable and candidate.fits[target] is Fit.YES and now >= candidate.avoid_until and not candidate.congested:
+            estimate = candidate.login_estimate(now)
+            if estimate is None:
+                unmeasured.append(candidate)
+            else:
+                plain.append((estimate, candidate))
+                low, high = min(low, estimate), max(high, estimate)
+    limit = _equal_up_to(low)
+    if not plain or (high <= limit and not unmeasured):
         return plain
-    low = min(plain, key=_estimate_of)[0]
-    near = [each for each in plain if _equal(each[0], low)]
-    far = [each for each in plain if not _equal(each[0], low)]
-    if len(plain) < len(candidates):
-        far += [(UNDER_WAY * low, each) for each in candidates if _about_to_answer(each, target, now, low)]
+    near = [each for each in plain if each[0] <= limit]
+    far = [each for each in plain if each[0] > limit]
+    far += [(UNDER_WAY * low, each) for each in unmeasured if _about_to_answer(each, now, low)]
     if not far:
         return near
-    limit = min(low * (candidate.load + 1) / candidate.weight for _, candidate in near)
-    return near + [each for each in far if each[0] * (each[1].load + 1) / each[1].weight < limit]
+    cheapest = min(low * (candidate.load + 1) / candidate.weight for _, candidate in near)
+    return near + [each for each in far if each[0] * (each[1].load + 1) / each[1].weight < cheapest]
 
 
 def pick(among: Eligible[X], rng: Rng) -> X | None:
@@ -179,7 +188,8 @@ def pick(among: Eligible[X], rng: Rng) -> X | None:
         second, other = among[(index + 1 + int(rng.random() * (count - 1))) % count]
         if one.usable and other.usable:
             low = min(first, second)
-            return min(_keyed(one, first, low), _keyed(other, second, low))[3]
+            limit = _equal_up_to(low)
+            return min(_keyed(one, low if first <= limit else first), _keyed(other, low if second <= limit else second))[3]
     return None
 
 
@@ -206,30 +216,19 @@ def order(candidates: Iterable[X], target: Target, now: float) -> Order:
     return Order((*names, *unmeasured), tuple(reserve), cold=False)
 
 
-def _plain(candidate: Candidate, target: Target, now: float) -> float | None:
-    """The estimate of a node about which there is nothing special."""
-    return candidate.login_estimate(now) if _welcome(candidate, target, now) else None
-
-
-def _about_to_answer(candidate: Candidate, target: Target, now: float, low: float) -> bool:
+def _about_to_answer(candidate: Candidate, now: float, low: float) -> bool:
     since = candidate.under_way_since
-    if since is None or candidate.login_estimate(now) is not None or not _welcome(candidate, target, now):
-        return False
-    return now - since <= UNDER_WAY * low + NOISE
+    return since is not None and now - since <= UNDER_WAY * low + NOISE
 
 
-def _welcome(candidate: Candidate, target: Target, now: float) -> bool:
-    return candidate.usable and now >= candidate.avoid_until and candidate.fits[target] is Fit.YES and not candidate.congested
+def _keyed(candidate: X, estimate: float) -> tuple[float, int, str, X]:
+    """Its place in the order; `estimate` is the smallest of those that it counts as equal to."""
+    return (estimate * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
 
 
-def _keyed(candidate: X, estimate: float, low: float) -> tuple[float, int, str, X]:
-    """Its place in the order, `low` being the smallest estimate of those that are compared."""
-    base = low if _equal(estimate, low) else estimate
-    return (base * (candidate.load + 1) / candidate.weight, candidate.last_chosen, candidate.name, candidate)
-
-
-def _equal(estimate: float, low: float) -> bool:
-    return estimate <= max(BAND * low, low + NOISE)
+def _equal_up_to(low: float) -> float:
+    """The greatest estimate that counts as equal to the smallest."""
+    return max(BAND * low, low + NOISE)
 
 
 def _by_cost(measured: list[tuple[float, X]]) -> list[str]:
@@ -239,8 +238,8 @@ def _by_cost(measured: list[tuple[float, X]]) -> list[str]:
     keyed: list[tuple[float, int, str, X]] = []
     low = measured[0][0]
     for estimate, candidate in measured:
-        low = low if _equal(estimate, low) else estimate
-        keyed.append(_keyed(candidate, estimate, low))
+        low = low if estimate <= _equal_up_to(low) else estimate
+        keyed.append(_keyed(candidate, low))
     return [name for _, _, name, _ in sorted(keyed)]
 
 

@@ -12,9 +12,9 @@ from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import LoginAbandoned
-from ..node import Target
+from ..node import Role, Target, Wants
 from ..policy.latency import grace
-from ..policy.racing import FAILOVER, Reason
+from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
 from ..policy.ranking import Fit
 from .disposal import Disposal
 from .member import Member
@@ -30,12 +30,13 @@ _TICK = 1e-6
 """A timer may fire a clock tick early."""
 _PAST_GRACE = "no answer within its grace"
 _NODES_TURN = ("logging in", "being validated")
+_ANY = Wants(Target.ANY)
 
 
 class LoginRequest(NamedTuple, Generic[C]):
     """What one connect wants of its logins. `options` go over the node's own."""
 
-    target: Target
+    wants: Wants
     options: Mapping[str, Any]
     init: Callable[[C], Awaitable[object]] | None
 
@@ -68,6 +69,7 @@ class Attempt(Generic[C]):
         "_speaking_since",
         "_task",
         "_timer",
+        "_waiter",
         "clock",
         "lost",
         "member",
@@ -94,18 +96,18 @@ class Attempt(Generic[C]):
         self._begun = False
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.member = member
-        self.started = loop.time()
+        self.started = self._speaking_since = loop.time()
         self.lost = self._probe = reason is Reason.PROBE
         self.phase = "waiting for its password"
         self.secret: str | None = None
-        # A password that has to be fetched is not the node's fault: it has a failover's time before the node owes an answer.
-        self._speaking_since = self.started + (FAILOVER if callable(member.endpoint.password) else 0.0)
+        if callable(member.endpoint.password):
+            # Having to fetch it is not the node's fault: that has a failover's time before the node owes an answer.
+            self._speaking_since += FAILOVER
         registry.login_started(self, reason)
         if self.lost:
             self._wait_out_grace(self.started)
-        else:
-            registry.chosen(member)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
         self._task = loop.create_task(self._run(), name=f"aioclustersql:{registry.cluster}:login:{member.name}")
 
@@ -140,6 +142,31 @@ class Attempt(Generic[C]):
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
+    async def head_start(self, most: float) -> Opened[C] | None:
+        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not, so race on.
+
+        Waits for `most` seconds at most, or until `wake`. Its one waiter calls this, once; when he is cancelled, it has lost.
+        """
+        if not self.task.done():
+            # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
+            self._waiter = waiter = self._loop.create_future()
+            timer = self._loop.call_later(min(HEDGE_MIN * len(self.member.attempts), most), self.wake)
+            try:
+                await waiter
+            except BaseException:
+                self.lose()
+                raise
+            finally:
+                timer.cancel()
+        opened = self.opened
+        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(self.member)
+        return opened if won else None
+
+    def wake(self) -> None:
+        """Let the waiter of `head_start` see for himself."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     def lose(self) -> None:
         """Nobody waits for this login any more: it gets its grace, then says goodbye. For one that is over: at once."""
         if self.lost:
@@ -147,6 +174,7 @@ class Attempt(Generic[C]):
         self.lost = True
         self.member.counters.losses += 1
         if not self.task.done():
+            self._registry.login_lost(self)
             self._wait_out_grace(self.clock())
         elif (opened := self.opened) is not None:
             self._goodbye(opened.conn)
@@ -187,6 +215,7 @@ class Attempt(Generic[C]):
             if self._timer is not None:
                 self._timer.cancel()
             self._registry.login_ended(self)
+            self.wake()
 
     async def _login(self) -> C:
         try:
@@ -216,47 +245,43 @@ class Attempt(Generic[C]):
 
     async def _prepare(self, conn: C) -> Opened[C] | None:
         """See that the connection is served and fits, and set it up; whatever goes wrong, it is closed."""
-        wanted = False
+        fitness, set_up = Fit.NO, False
         try:
-            fitness = await self._validate(conn) if self._probe or not self.lost else Fit.NO
+            if self._probe or not self.lost:
+                self.phase = "being validated"
+                wants = _ANY if self._probe else self._request.wants
+                role = await self._registry.driver.validate(conn, self._registry.standing.to_ask(wants.target))
+                fitness = self._fitness(role, wants)
             if self._request.init is not None and not self.lost:
-                await self._set_up(conn, self._request.init)
-            wanted = not self.lost and not self._cancelled()
-        except Exception:
+                self.phase = "in init"
+                set_up = True
+                await self._request.init(conn)
+        except Exception as exc:
+            if self._cut is None:
+                self._failed(exc, of_the_node=self.phase in _NODES_TURN)
+            self._close(conn)
             if self._cut is not None:
                 raise asyncio.CancelledError from None
             raise
-        finally:
-            if not wanted:
-                if self._cancelled():
-                    self._registry.driver.terminate(conn)
-                else:
-                    self._goodbye(conn)
+        except BaseException:
+            self._close(conn)
+            raise
         if self._cancelled():
+            self._close(conn)
             raise asyncio.CancelledError
-        return Opened(self.member, conn, fitness) if wanted else None
+        if self.lost:
+            if set_up or self._request.options:
+                self._goodbye(conn)
+            else:
+                self._disposal.spare(self._registry.driver, self.member, conn, GOODBYE)
+            return None
+        return Opened(self.member, conn, fitness)
 
-    async def _validate(self, conn: C) -> Fit:
-        self.phase = "being validated"
-        target = Target.ANY if self._probe else self._request.target
-        standing = self._registry.standing
-        try:
-            role = await self._registry.driver.validate(conn, standing.to_ask(target))
-            self._registry.validated(self, role, self.clock())
-            fitness = standing.judge(self.member, role, target)
-        except Exception as exc:
-            if self._cut is None:
-                self._failed(exc, of_the_node=True)
-            raise
-        return fitness
-
-    async def _set_up(self, conn: C, init: Callable[[C], Awaitable[object]]) -> None:
-        self.phase = "in init"
-        try:
-            await init(conn)
-        except Exception as exc:
-            self._failed(exc, of_the_node=False)
-            raise
+    def _fitness(self, role: Role, wants: Wants) -> Fit:
+        """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
+        now = self.clock()
+        self._registry.validated(self, role, now)
+        return self._registry.standing.judge(self.member, role, wants, now)
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()
@@ -274,6 +299,12 @@ class Attempt(Generic[C]):
     def _cancelled(self) -> bool:
         """Whether this task was cancelled and something below swallowed it (asyncio.wait_for does on Python 3.11)."""
         return self._task is not None and self._task.cancelling() > 0
+
+    def _close(self, conn: C) -> None:
+        if self._cancelled():
+            self._registry.driver.terminate(conn)
+        else:
+            self._goodbye(conn)
 
     def _goodbye(self, conn: C) -> None:
         self._disposal.close(self._registry.driver, conn, GOODBYE)

@@ -42,23 +42,23 @@ class Choice(Generic[C]):
         self._eligible_for.clear()
 
     def field(self, target: Target, now: float) -> Field:
-        """Who starts at once, and how the others are found. Raises `NoNodeAvailable` when no node is registered."""
+        """Who starts at once. Raises `NoNodeAvailable` when no node is registered."""
         registry = self._registry
         if not registry.candidates:
             state = "is draining all its nodes" if registry.members else "has no node; register one with add_node"
             raise NoNodeAvailable(f"cluster {registry.cluster!r} {state}")
-
-        def others(now: float) -> Order:
-            return order(registry.candidates, target, now)
-
         if not self._all_at_once:
             picked = pick(self._eligible(target, now), registry.rng)
             if picked is not None:
-                return Field((picked.name,), others, together=False, cold=False)
-        first, _, cold = others(now)
+                return Field((picked.name,), False, False)
+        first, _, cold = self.order(target, now)
         if self._all_at_once:
-            return Field(first, others, together=True, cold=False)
-        return Field(first if cold else first[:1], others, together=cold, cold=cold)
+            return Field(first, True, False)
+        return Field(first if cold else first[:1], cold, cold)
+
+    def order(self, target: Target, now: float) -> Order:
+        """All nodes, in the order in which to try them."""
+        return order(self._registry.candidates, target, now)
 
     def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
         members = self._registry.candidates

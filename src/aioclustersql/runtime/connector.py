@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -14,15 +15,14 @@ import anyio
 from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
 from ..failure import FailureKind
-from ..node import Target
-from ..policy.racing import HEDGE_MIN, HedgeBudget, Reason
-from ..policy.ranking import Fit
+from ..node import Wants
+from ..policy.racing import HedgeBudget, Reason
 from .attempt import Attempt, LoginRequest, Opened
 from .choice import Choice, Stagger
 from .disposal import Disposal
 from .member import Member
 from .probing import Prober
-from .race import Field, RaceRunner, RaceTimes
+from .race import RaceRunner, RaceTimes
 from .registry import Registry
 
 __all__ = ["Connector"]
@@ -58,6 +58,15 @@ class Connector(Generic[C]):
     def now(self) -> float:
         """The clock of the loop last used; 0 before the first use."""
         return self._loop.time() if self._loop is not None and not self._loop.is_closed() else self._clock
+
+    @property
+    def disposal(self) -> Disposal[C]:
+        """Where connections that nobody wants are closed."""
+        return self._disposal
+
+    def learn(self) -> None:
+        """Log in, in the background, on every node of which nothing is known."""
+        self._prober.measure(asyncio.get_running_loop())
 
     @property
     def hedge_tokens(self) -> float:
@@ -105,6 +114,8 @@ class Connector(Generic[C]):
         stop = self._stop
         stop.set_result(None)
         try:
+            for attempt in self._registry.attempts:
+                attempt.wake()
             with anyio.move_on_after(timeout):
                 await self._logins_over()
                 await self._disposal.wait()
@@ -124,21 +135,26 @@ class Connector(Generic[C]):
             else:
                 self._registry.forget_logins()  # somebody cancelled them before their first step
 
-    async def connect(self, target: Target, timeout: float, options: Mapping[str, Any], *, wait: bool, in_use: bool) -> C:
-        """A connection that fits `target`, within `timeout` seconds (`math.inf`: without end)."""
+    async def connect(
+        self, wants: Wants, timeout: float, options: Mapping[str, Any], *, wait: bool, interrupt: bool, in_use: bool
+    ) -> C:
+        """A connection that fits, within `timeout` seconds (`math.inf`: without end). `interrupt`: a silent node ends it."""
         stop = self.bind(in_use=in_use)
         loop = stop.get_loop()
         began = loop.time()
         deadline = began + timeout
-        request = LoginRequest(target, options, self._init)
+        request = LoginRequest(wants, options, self._init)
         if options:
             for member in self._registry.members:
                 self._registry.driver.override(member.endpoint, options)
         self._callers += 1
         try:
             if not wait:
-                return await self._race(request, deadline, stop, loop)
-            return await self._races(request, deadline, stop, loop)
+                opened = await self._race(request, deadline, stop, loop)
+            else:
+                opened = await self._races(request, deadline, stop, loop)
+            opened.member.issue(opened.conn, interrupt=interrupt)
+            return opened.conn
         except ClusterError as exc:
             self._registry.bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc))
             raise
@@ -147,7 +163,7 @@ class Connector(Generic[C]):
 
     async def _races(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
-    ) -> C:
+    ) -> Opened[C]:
         """Race again, after a pause, until one is won or the deadline passes; at once when time heals nothing."""
         began = loop.time()
         pause = RETRY_FIRST
@@ -186,30 +202,36 @@ class Connector(Generic[C]):
 
     async def _race(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop
-    ) -> C:
+    ) -> Opened[C]:
         """One race, behind the gate when it is a cold one."""
         began = now = loop.time()
-        field = self._choice.field(request.target, now)
+        field = self._choice.field(request.wants.target, now)
         while field.cold and (gate := self._gate) is not None:
             await self._wait_for_gate(gate, request, began, deadline, stop)
             if self._gate is gate:  # it has been shut for long enough
                 self._gate = None
             now = loop.time()
-            field = self._choice.field(request.target, now)
+            field = self._choice.field(request.wants.target, now)
         if deadline <= now:
-            raise ConnectTimeout(f"no connection within {deadline - began:.3g} s (target {request.target}): none was tried", {})
+            raise ConnectTimeout(
+                f"no connection within {deadline - began:.3g} s (target {request.wants.target}): none was tried", {}
+            )
         self._budget.deposit()
         shut: asyncio.Future[None] | None = None
         if field.cold:
             shut = self._gate = loop.create_future()
-        times = RaceTimes(began, deadline, stop)
         logins = 1
         try:
             self._prober.probe(field, now, loop, calm=self._callers <= CALM)
-            leader = None if field.together else self._lead(field, request, loop)
-            opened = None if leader is None else await self._head_start(leader, times, now)
+            leader = opened = None
+            if not field.together:
+                member = self._registry.get(field.first[0])
+                leader = Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
+                opened = await leader.head_start(deadline - now)
             if opened is None:
-                race = RaceRunner(self._registry, self._disposal, self._budget, field, request, times, loop)
+                times = RaceTimes(began, deadline, stop)
+                order = partial(self._choice.order, request.wants.target)
+                race = RaceRunner(self._registry, self._disposal, self._budget, field, order, request, times, loop)
                 opened = await race.run(leader)
                 logins = race.logins
         finally:
@@ -218,30 +240,12 @@ class Connector(Generic[C]):
                 if self._gate is shut:
                     self._gate = None
         member = opened.member
-        member.issue(opened.conn)
         member.counters.wins += 1
         member.counters.connections += 1
         bus = self._registry.bus
         if bus.listeners:
             bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
-        return opened.conn
-
-    def _lead(self, field: Field, request: LoginRequest[C], loop: asyncio.AbstractEventLoop) -> Attempt[C]:
-        member = self._registry.get(field.first[0])
-        return Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
-
-    async def _head_start(self, leader: Attempt[C], times: RaceTimes, now: float) -> Opened[C] | None:
-        """The usual connect: one login, which ends before any hedge can be due. `None`: it is silent or failed, so race on."""
-        patience = min(HEDGE_MIN * max(1, len(leader.member.attempts)), times.deadline - now)
-        try:
-            waited_for: list[asyncio.Future[Any]] = [leader.task, times.stop]
-            await asyncio.wait(waited_for, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            leader.lose()
-            raise
-        opened = leader.opened
-        won = opened is not None and opened.fit is Fit.YES and self._registry.is_current(leader.member)
-        return opened if won else None
+        return opened
 
     async def _wait_for_gate(
         self, gate: asyncio.Future[None], request: LoginRequest[C], began: float, deadline: float, stop: asyncio.Future[None]
@@ -251,7 +255,7 @@ class Connector(Generic[C]):
         self._see_that_it_goes_on(stop)
         if not gate.done() and self.now >= deadline:
             raise ConnectTimeout(
-                f"no connection within {self.now - began:.3g} s (target {request.target}), "
+                f"no connection within {self.now - began:.3g} s (target {request.wants.target}), "
                 f"waiting for the first race of another caller: {self._registry.each(self._under_way)}",
                 {},
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
 
 from ..drivers.base import Driver
+from .member import Member
 
 __all__ = ["Disposal"]
 
@@ -24,9 +26,16 @@ class Disposal(Generic[C]):
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
         self._tasks: set[asyncio.Task[None]] = set()
+        self.adopt: Callable[[Member[C], C], bool] | None = None
+        """Asked first with a connection that lost its race: whether the pool takes it over."""
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    def spare(self, driver: Driver[C], member: Member[C], conn: C, within: float) -> None:
+        """Nobody waits for this new connection any more: the pool takes it over, or it is closed."""
+        if self.adopt is None or not self.adopt(member, conn):
+            self.close(driver, conn, within)
 
     def close(self, driver: Driver[C], conn: C, within: float) -> asyncio.Task[None]:
         """Say goodbye in the background; at once and without one after `within` seconds. The task never fails."""

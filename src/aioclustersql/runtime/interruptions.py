@@ -35,7 +35,7 @@ class Interruptions(Generic[C]):
         """Terminate these connections to a node; one event and one log line for all. How many they were."""
         count = 0
         for conn in conns:
-            self._note(conn, f"closed by the cluster, because its node {member.name} was found silent: {cause}")
+            self._note(conn, f"this connection to node {member.name!r} was closed by the cluster: {cause}")
             driver.terminate(conn)
             count += 1
         if count:

@@ -49,6 +49,7 @@ class Member(Generic[C]):
         self.endpoint = endpoint
         self.counters = Counters()
         self.attempts: set[Attempt[C]] = set()
+        self.lost: set[Attempt[C]] = set()
         self.last_chosen = 0
         self.last_success: datetime | None = None
         self.last_error: datetime | None = None
@@ -121,7 +122,7 @@ class Member(Generic[C]):
     @property
     def stragglers(self) -> int:
         """Logins under way that nobody waits for any more."""
-        return sum(1 for attempt in self.attempts if attempt.lost)
+        return len(self.lost)
 
     @property
     def under_way_since(self) -> float | None:
@@ -132,7 +133,7 @@ class Member(Generic[C]):
 
     @property
     def congested(self) -> bool:
-        return len(self.attempts) >= MAX_STRAGGLERS and self.stragglers >= MAX_STRAGGLERS
+        return len(self.lost) >= MAX_STRAGGLERS
 
     def issue(self, conn: C, *, interrupt: bool = True) -> None:
         """Note a connection that now belongs to the user. One that takes no weak reference is nobody's to count.
@@ -146,10 +147,28 @@ class Member(Generic[C]):
             self._open.pop(key, None)
             self._spared.discard(key)
 
-        with suppress(TypeError):
+        try:
             self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
             if not interrupt:
                 self._spared.add(key)
+        except TypeError:
+            pass
+
+    def know(self, conn: C) -> None:
+        """Note a connection that the pool keeps account of."""
+        key = id(conn)
+
+        def forget(_: object) -> None:
+            self._handed_out.pop(key, None)
+
+        with suppress(TypeError):
+            self._handed_out[key] = weakref.ref(conn, forget)
+
+    def heard(self, now: float, round_trip: float | None) -> None:
+        """It answered something, within `round_trip` seconds."""
+        self.heard_at = now
+        if round_trip is not None:
+            self.round_trip.observe(round_trip, now)
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, TypeVar
 
-from ..node import Target
+from ..node import Target, Wants
 from ..policy.racing import Reason
 from .attempt import Attempt, LoginRequest
 from .disposal import Disposal
@@ -61,8 +61,14 @@ class Prober(Generic[C]):
         if candidates:
             self._start(min(candidates, key=_measured_at), loop)
 
+    def measure(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Log in on every node that was never heard of."""
+        for member in self._registry.candidates:
+            if not member.latency.known and not member.attempts:
+                self._start(member, loop)
+
     def _start(self, member: Member[C], loop: asyncio.AbstractEventLoop) -> None:
-        Attempt(self._registry, self._disposal, member, LoginRequest(Target.ANY, {}, None), Reason.PROBE, loop)
+        Attempt(self._registry, self._disposal, member, LoginRequest(Wants(Target.ANY), {}, None), Reason.PROBE, loop)
 
 
 def _measured_at(member: Member[C]) -> float:

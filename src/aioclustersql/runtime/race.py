@@ -34,19 +34,15 @@ class RaceTimes(NamedTuple):
 
 
 class Field(NamedTuple):
-    """Who runs: `first` at once; the order of the others at a time is asked for when it is needed.
-
-    `together`: `first` are several that start at once. `cold`: because nothing is known of any of them.
-    """
+    """Who runs first, at once. `together`: they are several. `cold`: because nothing is known of any of them."""
 
     first: tuple[str, ...]
-    others: Callable[[float], Order]
     together: bool
     cold: bool
 
 
 class RaceRunner(Generic[C]):
-    """One race."""
+    """One race. `order` tells the order of all nodes at a time; it is asked for what comes after `field.first` when needed."""
 
     __slots__ = (
         "_attempts",
@@ -55,11 +51,11 @@ class RaceRunner(Generic[C]):
         "_deadline",
         "_disposal",
         "_errors",
-        "_field",
         "_held",
         "_hold_until",
         "_logins",
         "_loop",
+        "_order",
         "_race",
         "_registry",
         "_request",
@@ -73,6 +69,7 @@ class RaceRunner(Generic[C]):
         disposal: Disposal[C],
         budget: HedgeBudget,
         field: Field,
+        order: Callable[[float], Order],
         request: LoginRequest[C],
         times: RaceTimes,
         loop: asyncio.AbstractEventLoop,
@@ -89,7 +86,7 @@ class RaceRunner(Generic[C]):
         self._errors: dict[str, BaseException] = {}
         self._held: Opened[C] | None = None
         self._hold_until = math.inf
-        self._field = field
+        self._order = order
         self._race = Race(field.first, self._rest if len(registry.members) > len(field.first) else None, self._delays)
 
     @property
@@ -126,7 +123,7 @@ class RaceRunner(Generic[C]):
         self._attempts.clear()
         self._running.clear()
         self._held = None
-        del self._race, self._field
+        del self._race, self._order
 
     async def _wait(self, wake: float | None) -> list[Attempt[C]]:
         """The logins that have ended, in the order of their start; none when a time has come."""
@@ -192,7 +189,7 @@ class RaceRunner(Generic[C]):
         """Whether a login under way or to come may fit better than the connection in hand."""
         names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
         return any(
-            member.usable and member.fits[self._request.target] is Fit.YES
+            member.usable and member.fits[self._request.wants.target] is Fit.YES
             for name in names
             if (member := self._registry.find(name)) is not None
         )
@@ -224,7 +221,7 @@ class RaceRunner(Generic[C]):
         return Delays(min(hedge, half), min(failover, half))
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
-        first, reserve, _ = self._field.others(self._loop.time())
+        first, reserve, _ = self._order(self._loop.time())
         return first, reserve
 
     def _quiet_since(self, name: str) -> float:
@@ -236,7 +233,7 @@ class RaceRunner(Generic[C]):
     def _report(self, now: float) -> str:
         """What each node was doing when the time was over."""
         doing = self._registry.each(lambda member: self._doing(member, now))
-        return f"no connection within {now - self._began:.3g} s (target {self._request.target}): {doing}"
+        return f"no connection within {now - self._began:.3g} s (target {self._request.wants.target}): {doing}"
 
     def _doing(self, member: Member[C], now: float) -> str:
         if member.name in self._errors:
@@ -255,7 +252,7 @@ class RaceRunner(Generic[C]):
         for name in sorted(self._errors):
             attempt = self._attempts.get(name)
             parts.append(f"{labelled(name, attempt.address) if attempt is not None else name}: {self._cause(name)}")
-        error = AllNodesFailed(f"every node failed (target {self._request.target}): " + "; ".join(parts), self._errors)
+        error = AllNodesFailed(f"every node failed (target {self._request.wants.target}): " + "; ".join(parts), self._errors)
         # Without their tracebacks, which are our own frames and the driver's, once for every node.
         causes = [exc.with_traceback(None) for exc in self._errors.values() if isinstance(exc, Exception)]
         error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None

@@ -157,24 +157,29 @@ class Registry(Generic[C]):
             self.hooks.changed(member)
         self.watcher.rethink()
 
-    def chosen(self, member: Member[C]) -> None:
-        """A race starts a login there: the next tie goes to another."""
-        member.last_chosen = next(self._choices)
-
     def login_started(self, attempt: Attempt[C], reason: str) -> None:
         """A login begins."""
         member = attempt.member
         self.attempts.add(attempt)
         member.attempts.add(attempt)
         member.counters.logins += 1
+        if attempt.lost:
+            member.lost.add(attempt)
+        else:
+            member.last_chosen = next(self._choices)  # by a race: the next tie goes to another
         if self.bus.listeners:
             self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+
+    def login_lost(self, attempt: Attempt[C]) -> None:
+        """Nobody waits for a login under way any more."""
+        attempt.member.lost.add(attempt)
 
     def login_ended(self, attempt: Attempt[C]) -> None:
         """A login is over, however it ended."""
         self.attempts.discard(attempt)
         member = attempt.member
         member.attempts.discard(attempt)
+        member.lost.discard(attempt)
         if member.breaker.health is Health.HALF_OPEN and not member.attempts:
             self.signal(member, Signal.SOFT_FAILURE, attempt.clock(), "the probe ended without an answer")
 

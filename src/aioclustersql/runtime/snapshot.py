@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..stats import NodeStats
+from ..policy.ledger import Book
+from ..stats import ClusterStats, NodeStats
 from .member import Member
 
-__all__ = ["node_stats"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .engine import Engine
+
+__all__ = ["cluster_stats", "node_stats"]
 
 
-def node_stats(member: Member[Any], now: float) -> NodeStats:
+def cluster_stats(engine: Engine[Any], created: datetime, target: str) -> ClusterStats:
+    """The cluster as it is now."""
+    registry, pool = engine.registry, engine.pool
+    now = engine.connector.now
+    books = {} if pool is None else dict(pool.ledger.books)
+    return ClusterStats(
+        name=registry.cluster,
+        driver=registry.driver.name if registry.has_driver else None,
+        target=target,
+        open=engine.is_open,
+        first_instantiated=created,
+        hedge_tokens=engine.connector.hedge_tokens,
+        waiting=0 if pool is None else pool.ledger.waiting,
+        lease_time=None if pool is None else pool.ledger.use,
+        nodes={member.name: node_stats(member, books.get(member.name), now) for member in registry.members},
+    )
+
+
+def node_stats(member: Member[Any], book: Book | None, now: float) -> NodeStats:
     """One node as it is now."""
     counters = member.counters
     attempts = tuple(member.attempts)
@@ -37,6 +61,9 @@ def node_stats(member: Member[Any], now: float) -> NodeStats:
         connecting=len(attempts),
         stragglers=sum(attempt.lost for attempt in attempts),
         open=member.open_connections,
+        idle=0 if book is None else len(book.idle),
+        leased=0 if book is None else len(book.leased),
+        returning=0 if book is None else len(book.returning),
         latency=member.latency.estimate(now),
         p50=member.latency.quantile(0.5, now),
         p95=member.latency.quantile(0.95, now),

@@ -63,8 +63,9 @@ class Standing(Generic[C]):
         """What a login for `target` asks the driver, to which no peer is a standby: beside elected writers it is one."""
         return Target.PREFER_STANDBY if target is Target.STANDBY and self._writers is not None else target
 
-    def judge(self, member: Member[C], role: Role, target: Target) -> Fit:
-        """How a connection serves `target` that was just validated as `role`. Raises `NodeNotFit` that says why it does not."""
+    def judge(self, member: Member[C], role: Role, wants: Wants, now: float) -> Fit:
+        """How a connection serves that was just validated as `role`. Raises `NodeNotFit` that says why it does not."""
+        target = wants.target
         if member.draining:
             raise NodeNotFit("it is being drained")
         if role is member.role:
@@ -74,6 +75,8 @@ class Standing(Generic[C]):
         fitness = known[target]
         if fitness is Fit.NO:
             raise NodeNotFit(self._misfit(member, role, target))
+        if wants.fresh and self.serves(member, wants, now) is Fit.NO:
+            raise NodeNotFit(_too_far_behind(member))
         return fitness
 
     def _misfit(self, member: Member[C], role: Role, target: Target) -> str:
@@ -121,3 +124,9 @@ class Standing(Generic[C]):
                 self._bus.emit(events.WriterChanged, node=member.name, writer=member.writer)
                 verb = "takes the writes" if member.writer else "takes no more writes"
                 _log.info("cluster %s: node %s %s", self._cluster, member.name, verb)
+
+
+def _too_far_behind(member: Member[C]) -> str:
+    if member.lag is None and member.lag_bytes is None:
+        return "how far it is behind is not known, and a limit was asked for; the monitor of an open cluster looks at that"
+    return f"it is {member.lag} s and {member.lag_bytes} bytes behind, which is more than was asked for, or too long ago"

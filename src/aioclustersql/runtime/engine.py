@@ -1,0 +1,159 @@
+"""All that runs for one cluster: its connector always, its pool and its monitor from `open` to `close`. Wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ..errors import NotOpen, ReadyTimeout, WrongLoop
+from ..node import Role, Wants
+from ..policy.ledger import Limits
+from ..policy.ranking import Fit
+from .choice import Stagger
+from .connector import Connector
+from .hooks import NoHooks
+from .member import Member
+
+# MONITOR
+from .pool import Pool, PoolSettings
+from .registry import Registry
+
+__all__ = ["Engine", "Settings"]
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Generic[C]):
+    """The keywords of `Cluster` that concern what runs, checked. Times are seconds."""
+
+    stagger: Stagger
+    close_timeout: float
+    pool: PoolSettings[C]
+    limits: Limits
+    monitor_interval: float | None
+    monitor_timeout: float
+
+
+class Engine(Generic[C]):
+    """What a cluster and its views share."""
+
+    def __init__(self, registry: Registry[C], settings: Settings[C]) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
+        self.limits = settings.limits
+        self._pool: Pool[C] | None = None
+        self._monitor: Any = None
+        self.is_open = False
+
+    @property
+    def pool(self) -> Pool[C] | None:
+        """The pool while the cluster is open."""
+        return self._pool
+
+    def pool_here(self) -> Pool[C]:
+        """The pool, for a caller in its event loop. Raises `NotOpen`, `WrongLoop`."""
+        pool = self._pool
+        if pool is None:
+            raise NotOpen(f"cluster {self.registry.cluster!r} is not open: enter it (async with cluster), or await its open()")
+        if pool.loop is not asyncio.get_running_loop():
+            raise WrongLoop(
+                f"cluster {self.registry.cluster!r} is in use in another event loop; close it there, or make one cluster per loop"
+            )
+        return pool
+
+    async def open(self) -> None:
+        """Begin to keep a pool and a monitor in this loop. Waits for no server. Open already: nothing happens."""
+        self.connector.bind(in_use=self.is_open)
+        if self._pool is not None and not self._pool.loop.is_closed():
+            return
+        registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
+        self.is_open = True
+        self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
+        registry.hooks = self._pool
+        self.connector.disposal.adopt = self._pool.opener.adopt
+        if settings.monitor_interval is not None:
+            pass  # MONITOR
+        self._pool.start()
+
+    async def close(self, timeout: float) -> None:
+        """Let leases end within so many seconds, interrupt the others, and leave nothing under way."""
+        if self._pool is not None and not self._pool.loop.is_closed():
+            self.pool_here()  # raises in another loop
+        pool, monitor, loop = self._pool, self._monitor, asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        in_use, self.is_open = self.is_open, False
+        try:
+            if pool is not None and not pool.loop.is_closed():
+                await pool.stop(deadline)
+        finally:
+            self._pool = self._monitor = None
+            self.registry.hooks = NoHooks()
+            self.connector.disposal.adopt = None
+            if monitor is not None and pool is not None and not pool.loop.is_closed():
+                await monitor.stop()
+            await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
+
+    def resize(self, limits: Limits) -> None:
+        """Other sizes, of this pool and of those to come."""
+        self.limits = limits
+        if self._pool is not None:
+            self.pool_here().resize(limits)
+
+    # -- readiness -----------------------------------------------------------------------------------------------------
+
+    def ready(self, wants: Wants) -> list[str]:
+        """The nodes that are known to serve a want now."""
+        now = self.connector.now
+        return [member.name for member in self.registry.members if self._is_ready(member, wants, now)]
+
+    def _is_ready(self, member: Member[C], wants: Wants, now: float) -> bool:
+        known = member.role is not Role.UNKNOWN or member.last_success is not None
+        return member.usable and known and self.registry.standing.serves(member, wants, now) is not Fit.NO
+
+    async def wait_ready(self, nodes: int, wants: Wants, timeout: float) -> None:
+        """Until so many nodes serve. Raises `ReadyTimeout`."""
+        pool = self.pool_here()
+        loop = pool.loop
+        deadline = loop.time() + timeout
+        if self._monitor is None:
+            self.connector.learn()
+        while len(ready := self.ready(wants)) < nodes:
+            if self._pool is not pool:
+                raise NotOpen(f"cluster {self.registry.cluster!r} was closed meanwhile")
+            if loop.time() >= deadline:
+                states = self.registry.each(lambda member: f"{member.breaker.health}, {member.role}")
+                raise ReadyTimeout(
+                    f"cluster {self.registry.cluster!r}: {len(ready)} of {nodes} nodes ready for {wants.target} "
+                    f"within {timeout:.3g} s: {states}"
+                )
+            left = deadline - loop.time()
+            await pool.next_change(left if left != math.inf else None)
+
+    # -- draining ------------------------------------------------------------------------------------------------------
+
+    async def drain(self, name: str, timeout: float) -> int:
+        """Send nobody there any more, and wait for those who are; then interrupt them. Returns how many those were."""
+        member = self.registry.drain(name, draining=True)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        pool = self._pool
+        while member.open_connections or (pool is not None and pool.leased(member)):
+            if not member.draining or not self.registry.is_current(member):
+                return 0
+            if loop.time() >= deadline:
+                return self._interrupt(member, pool, f"node {name!r} was drained, within {timeout:.3g} s")
+            await asyncio.sleep(min(_POLL, max(0.0, deadline - loop.time())))
+        return 0
+
+    def _interrupt(self, member: Member[C], pool: Pool[C] | None, cause: str) -> int:
+        registry = self.registry
+        leased = pool.cut(member, cause) if pool is not None else 0
+        return leased + registry.interruptions.interrupt(registry.driver, member, member.handed_out(), cause)
+
+
+_POLL = 0.02
+"""Seconds between two looks at whether the users of a draining node have closed what they were handed."""

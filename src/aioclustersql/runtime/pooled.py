@@ -1,0 +1,57 @@
+"""One connection of the pool: what the books say of it, and whose it is. State only; `pool` changes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Generic, TypeVar
+
+from ..node import Wants
+from ..policy.ledger import Slot, Waiter
+from .member import Member
+
+__all__ = ["Pooled", "Waiting"]
+
+C = TypeVar("C")
+
+
+class Pooled(Slot, Generic[C]):
+    """A connection in the pool, leased or not. As long as it is leased it is its user's."""
+
+    __slots__ = ("baseline", "conn", "cut", "interrupt", "member", "owner", "returned_at", "taken_at", "turn")
+
+    def __init__(self, member: Member[C], conn: C, baseline: object) -> None:
+        super().__init__()
+        self.member = member
+        self.conn = conn
+        self.baseline = baseline
+        """What `Driver.reset` restores."""
+        self.turn = 0
+        """Which lease this is: somebody who holds an older one has given it back already."""
+        self.owner: asyncio.Task[Any] | None = None
+        """Who took it."""
+        self.interrupt = True
+        """Whether a node that falls silent ends it."""
+        self.cut: str | None = None
+        """Why it was interrupted."""
+        self.taken_at: str | None = None
+        """Where it was taken and returned: kept with `debug` only."""
+        self.returned_at: str | None = None
+
+    @property
+    def node(self) -> str:
+        """The name of its node."""
+        return self.member.name
+
+    def __repr__(self) -> str:
+        return f"<pooled connection on {self.member.name}: {self.state.name.lower()}>"
+
+
+class Waiting(Waiter[Wants], Generic[C]):
+    """Somebody who waits, and the future by which he is served."""
+
+    __slots__ = ("future", "task")
+
+    def __init__(self, wants: Wants, now: float, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(wants, now)
+        self.future: asyncio.Future[Pooled[C]] = loop.create_future()
+        self.task = asyncio.current_task(loop)

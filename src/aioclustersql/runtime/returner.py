@@ -1,0 +1,91 @@
+"""Makes connections ready for their next user: resets what came back, asks what was idle for long whether it is alive.
+
+Each in a kept, named task of its own, so that no user waits for it, and no cancel of a user's meets it half-way. Rule: a
+connection is the task's until it is available again or closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..policy.ledger import State
+from .pooled import Pooled
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+__all__ = ["PATIENCE", "Returner"]
+
+C = TypeVar("C")
+
+PATIENCE = 5.0
+"""Seconds that a reset or a question may take; then the connection is cut off."""
+_log = logging.getLogger("aioclustersql.pool")
+
+
+class Returner(Generic[C]):
+    """The resets and checks under way in one pool."""
+
+    def __init__(self, pool: Pool[C]) -> None:
+        self._pool = pool
+        self._driver = pool.registry.driver
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._name = f"aioclustersql:{pool.registry.cluster}:reset"
+
+    def reset(self, slot: Pooled[C]) -> None:
+        """Make a connection that came back as good as new."""
+        self._begin(slot, self._reset(slot))
+
+    def check(self, slot: Pooled[C]) -> None:
+        """See whether an idle connection is alive."""
+        self._pool.ledger.look_at(slot, self._pool.loop.time())
+        self._begin(slot, self._check(slot))
+
+    def _begin(self, slot: Pooled[C], doing: Coroutine[Any, Any, None]) -> None:
+        task = self._pool.loop.create_task(doing, name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(slot, done))
+
+    def _ended(self, slot: Pooled[C], task: asyncio.Task[None]) -> None:
+        """Whatever ended it: back in the pool, or closed."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            if error is not None:
+                _log.debug("cluster %s: node %s: a connection is not kept: %r", self._pool.registry.cluster, slot.node, error)
+                if slot.state is State.RETURNING:
+                    self._pool.failed(slot, error)
+            self._pool.close(slot, abruptly=True)
+        elif slot.state is State.RETURNING:
+            self._pool.available(slot, self._pool.loop.time())
+
+    async def _reset(self, slot: Pooled[C]) -> None:
+        clock = self._pool.loop.time
+        began = clock()
+        await self._driver.reset(slot.conn, slot.baseline)
+        now = clock()
+        slot.member.heard(now, now - began)
+        also = self._pool.settings.reset
+        if also is not None:
+            await also(slot.conn)
+
+    async def _check(self, slot: Pooled[C]) -> None:
+        await self._driver.ping(slot.conn)
+        slot.member.heard(self._pool.loop.time(), None)
+
+    async def wait(self) -> None:
+        """Until all are over; none takes longer than its patience."""
+        while self._tasks:
+            await asyncio.wait(self._tasks, timeout=PATIENCE)
+            self.cut_overdue()
+
+    def cut_overdue(self) -> None:
+        """Give up what takes too long: closed under its task, it fails."""
+        now = self._pool.loop.time()
+        for book in self._pool.ledger.books.values():
+            for slot in list(book.returning):
+                if now - slot.since >= PATIENCE and isinstance(slot, Pooled):
+                    self._driver.terminate(slot.conn)
