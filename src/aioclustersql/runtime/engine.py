@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
@@ -15,8 +15,7 @@ from .choice import Stagger
 from .connector import Connector
 from .hooks import NoHooks
 from .member import Member
-
-# MONITOR
+from .monitor import Monitor
 from .pool import Pool, PoolSettings
 from .registry import Registry
 
@@ -46,7 +45,7 @@ class Engine(Generic[C]):
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
         self._pool: Pool[C] | None = None
-        self._monitor: Any = None
+        self._monitor: Monitor[C] | None = None
         self.is_open = False
 
     @property
@@ -76,7 +75,14 @@ class Engine(Generic[C]):
         registry.hooks = self._pool
         self.connector.disposal.adopt = self._pool.opener.adopt
         if settings.monitor_interval is not None:
-            pass  # MONITOR
+            self._monitor = Monitor(
+                registry,
+                self.connector.disposal,
+                interval=settings.monitor_interval,
+                timeout=settings.monitor_timeout,
+                target=settings.pool.target,
+            )
+            self._monitor.start(loop)
         self._pool.start()
 
     async def close(self, timeout: float) -> None:

@@ -80,7 +80,10 @@ class Monitor(Generic[C]):
         self.rethink()
 
     async def stop(self) -> None:
-        """End all watches: reserved connections say goodbye; logins that may still be answered have a second."""
+        """End all watches: reserved connections say goodbye; logins that may still be answered have a second.
+
+        A goodbye to a connection that was a witness may still be under way then; it is the disposal's.
+        """
         if not self.watching:
             return
         self.watching = False
@@ -91,7 +94,6 @@ class Monitor(Generic[C]):
         self._watches.clear()
         while self._leaving:
             await asyncio.wait(tuple(self._leaving))
-        await self.disposal.wait()
 
     def look_at(self, member: Member[C]) -> None:
         """Ask the node now. However often this is called, one extra probe answers it."""
