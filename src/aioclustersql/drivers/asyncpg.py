@@ -1,7 +1,8 @@
 """The asyncpg driver: a URL becomes the explicit keyword arguments of `asyncpg.connect`, an exception becomes a meaning.
 
-Options are read in `asyncpg_options`. Rule: asyncpg gets no DSN and finds nothing to fill in from the environment, but for the
-password: without one it looks into PGPASSWORD and ~/.pgpass, as libpq does.
+Options are read in `asyncpg_options`; sessions are handled in `asyncpg_session`, nodes probed in `asyncpg_probe`. Rule:
+asyncpg gets no DSN and finds nothing to fill in from the environment, but for the password: without one it looks into
+PGPASSWORD and ~/.pgpass, as libpq does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,10 +21,11 @@ from ..dsn import parse_url, redact
 from ..errors import ConfigError
 from ..failure import FailureKind
 from ..node import Role, Target
+from . import asyncpg_probe, asyncpg_session
 from .asyncpg_options import SCHEMES, for_one_connect, read_endpoint
-from .base import Endpoint
+from .base import Endpoint, Observation, TransactionOptions
 from .postgres_errors import classify_sqlstate
-from .sockets import classify_os_error
+from .sockets import classify_os_error, last_received
 from .tls import Tls, TlsMode
 
 __all__ = ["AsyncpgDriver"]
@@ -57,6 +60,9 @@ class AsyncpgDriver:
 
     name: str = "asyncpg"
     schemes: frozenset[str] = SCHEMES
+
+    def __init__(self) -> None:
+        self._cut_in_transaction: weakref.WeakSet[asyncpg.Connection[Any]] = weakref.WeakSet()
 
     def parse(self, dsn: str, options: Mapping[str, Any]) -> Endpoint:
         """As `Driver.parse`. Query options are libpq's (sslmode, application_name, options), those of `asyncpg.connect`,
@@ -115,11 +121,46 @@ class AsyncpgDriver:
     def terminate(self, conn: asyncpg.Connection[Any]) -> None:
         """As `Driver.terminate`."""
         with contextlib.suppress(Exception):
+            if self.in_transaction(conn):
+                self._cut_in_transaction.add(conn)
             conn.terminate()
 
     def is_closed(self, conn: asyncpg.Connection[Any]) -> bool:
         """As `Driver.is_closed`."""
         return conn.is_closed()
+
+    async def ping(self, conn: asyncpg.Connection[Any]) -> None:
+        """As `Driver.ping`. Asyncpg stumbles over the answer to an empty query, which would be cheaper by a hair."""
+        await conn.execute("SELECT")
+
+    async def baseline(self, conn: asyncpg.Connection[Any]) -> str:
+        """As `Driver.baseline`: settings and role. Asyncpg's codecs stay anyway; listeners and temporary tables do not.
+
+        A setting of one's own (`app.tenant`) can be listed by nobody: give it as `server_settings`, which are restored too.
+        """
+        return await asyncpg_session.baseline(conn)
+
+    async def reset(self, conn: asyncpg.Connection[Any], baseline: object) -> None:
+        """As `Driver.reset`, in one round trip. What SQL's PREPARE has prepared stays: asyncpg's own statements do too."""
+        await asyncpg_session.reset(conn, baseline if isinstance(baseline, str) else "")
+
+    def in_transaction(self, conn: asyncpg.Connection[Any]) -> bool:
+        """As `Driver.in_transaction`. asyncpg forgets it when a connection is terminated: then what it said before."""
+        if getattr(conn, "_protocol", None) is None:
+            return conn in self._cut_in_transaction
+        return conn.is_in_transaction()
+
+    async def begin(self, conn: asyncpg.Connection[Any], options: TransactionOptions) -> asyncpg_session.SessionTransaction:
+        """As `Driver.begin`: asyncpg's own kind of transaction."""
+        return await asyncpg_session.begin(conn, options)
+
+    async def probe(self, conn: asyncpg.Connection[Any], *, causal: bool) -> Observation:  # noqa: ARG002 - nothing to wait for
+        """As `Driver.probe`. `causal` means nothing here: a standby tells its lag, and a primary is never behind."""
+        return await asyncpg_probe.probe(conn)
+
+    def last_received(self, conn: asyncpg.Connection[Any]) -> float | None:
+        """As `Driver.last_received`."""
+        return last_received(getattr(conn, "_transport", None))
 
     def unwrap(self, conn: object) -> object:
         """As `Driver.unwrap`: what `asyncpg.Pool.acquire` gives is a proxy."""

@@ -149,7 +149,11 @@ class Driver(Protocol[C]):
         ...
 
     def in_transaction(self, conn: C) -> bool:
-        """Whether a transaction is open there, as the server's last answer said. No I/O; `False` on a closed one."""
+        """Whether a transaction is open there, as the server's last answer said. No I/O.
+
+        On a closed connection too it is the last answer: it tells a unit that was rolled back with the connection, and may run
+        again, from one that had committed by then.
+        """
         ...
 
     async def begin(self, conn: C, options: TransactionOptions) -> Transaction:

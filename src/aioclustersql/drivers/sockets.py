@@ -1,18 +1,21 @@
-"""What an error of the socket, the name service or TLS means, for every driver alike. Pure: a look at one exception.
+"""What the operating system knows of a connection, for every driver alike: what an error of the socket, the name service or
+TLS means, and when something was last received. Rule: one look at one exception or socket, never a wait.
 
 Walking `__cause__` and knowing when a driver wraps what is the driver's business.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
 import ssl
+import sys
 
 from ..failure import FailureKind
 
-__all__ = ["classify_os_error"]
+__all__ = ["classify_os_error", "last_received"]
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: FailureKind.UNREACHABLE,
@@ -44,6 +47,8 @@ _TEXTS = (
     ("getaddrinfo() returned empty list", FailureKind.CONFIGURATION),
     ("AF_UNIX path too long", FailureKind.CONFIGURATION),
 )
+_LAST_DATA_RECEIVED = slice(52, 56)
+"""Where Linux's struct tcp_info has tcpi_last_data_recv, in milliseconds (linux/tcp.h; the struct only ever grew at its end)."""
 _ERRNO_IN_TEXT = re.compile(r"\[Errno (-?\d+)\]")
 
 
@@ -74,6 +79,23 @@ def classify_os_error(exc: BaseException) -> FailureKind | None:
     kinds = [_BY_ERRNO.get(int(code), FailureKind.OTHER) for code in _ERRNO_IN_TEXT.findall(text)]
     # One address that was silent outweighs others that have no route: it is the one that is really served.
     return FailureKind.TIMEOUT if FailureKind.TIMEOUT in kinds else next(iter(kinds), FailureKind.OTHER)
+
+
+def last_received(transport: asyncio.BaseTransport | None) -> float | None:
+    """How many seconds ago the peer last sent data, whether or not it was read; None where that is not told.
+
+    Linux tells it of TCP, TLS or not, in steps of a few milliseconds; of unix sockets nobody does.
+    """
+    if sys.platform != "linux" or transport is None or transport.is_closing():
+        return None
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family == socket.AF_UNIX:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    except OSError:
+        return None  # it was cut off a moment ago
+    return int.from_bytes(info[_LAST_DATA_RECEIVED], sys.byteorder) / 1000
 
 
 def _classify_tls(exc: ssl.SSLError) -> FailureKind:

@@ -11,13 +11,16 @@ from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
 from ..policy.ledger import Limits
 from ..policy.ranking import Fit
+from .beginning import Beginner
 from .choice import Stagger
 from .connector import Connector
 from .hooks import NoHooks
+from .lease import NoLeases
 from .member import Member
 from .monitor import Monitor
 from .pool import Pool, PoolSettings
 from .registry import Registry
+from .work import Runner
 
 __all__ = ["Engine", "Settings"]
 
@@ -45,6 +48,7 @@ class Engine(Generic[C]):
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
         self._pool: Pool[C] | None = None
+        self._runner: Runner[C] | None = None
         self._monitor: Monitor[C] | None = None
         self.is_open = False
 
@@ -64,6 +68,17 @@ class Engine(Generic[C]):
             )
         return pool
 
+    @property
+    def beginner(self) -> Beginner[C]:
+        """What begins transactions on connections that the caller has."""
+        return Beginner(self.registry, NoLeases(self.registry.cluster)) if self._runner is None else self._runner.beginner
+
+    def runner_here(self) -> Runner[C]:
+        """What runs units of work on pooled connections, for a caller in its event loop. Raises `NotOpen`, `WrongLoop`."""
+        self.pool_here()
+        assert self._runner is not None  # noqa: S101 - it comes and goes with the pool
+        return self._runner
+
     async def open(self) -> None:
         """Begin to keep a pool and a monitor in this loop. Waits for no server. Open already: nothing happens."""
         self.connector.bind(in_use=self.is_open)
@@ -72,6 +87,7 @@ class Engine(Generic[C]):
         registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
+        self._runner = Runner(Beginner(registry, self._pool))
         registry.hooks = self._pool
         self.connector.disposal.adopt = self._pool.opener.adopt
         if settings.monitor_interval is not None:
@@ -96,7 +112,7 @@ class Engine(Generic[C]):
             if pool is not None and not pool.loop.is_closed():
                 await pool.stop(deadline)
         finally:
-            self._pool = self._monitor = None
+            self._pool = self._runner = self._monitor = None
             self.registry.hooks = NoHooks()
             self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():
