@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from aioclustersql.events import HealthChanged, Interrupted
 from aioclustersql.node import Health
-from aioclustersql.testing import FakeDriver, run_virtual
+from aioclustersql.testing import FakeDriver, FakeServer, run_virtual
 
-from .monitoring import Diary, block
-from .tools import cluster_over
+from .monitoring import Diary, block, member_of
+from .tools import FakeCluster, cluster_over
 
 NAMES = ("a", "b", "c")
 FAULTS = ("freeze", "kill", "not ready", "degraded", "slow", "cut", "block", "none")
 
 
-def begin(driver: FakeDriver, name: str, fault: str) -> None:
-    """Let something befall a server; a blocked loop is nobody's."""
+async def begin(cluster: FakeCluster, driver: FakeDriver, name: str, fault: str) -> None:
+    """Let something befall a server; a blocked loop is nobody's fault."""
     server = driver[name]
     if fault == "freeze":
         server.freeze()
@@ -34,8 +34,17 @@ def begin(driver: FakeDriver, name: str, fault: str) -> None:
     elif fault == "cut":
         for conn in server.connections:
             server.end(conn.id, "lost")
-    elif fault == "block":
-        block(1.7)
+    elif fault == "block" and not server.frozen:
+        await blocked(cluster, server)
+
+
+async def blocked(cluster: FakeCluster, server: FakeServer) -> None:
+    """A server takes its time to answer a probe, and when it does our loop is blocked: the answer is read too late."""
+    server.freeze()
+    cluster._registry.watcher.look_at(member_of(cluster, server.name))
+    await asyncio.sleep(0.3)
+    block(1.7)
+    asyncio.get_running_loop().call_later(0.005, server.thaw)
 
 
 def heal(driver: FakeDriver) -> None:
@@ -62,7 +71,7 @@ def test_whatever_happens_only_who_is_at_fault_is_found_down_and_all_heals(happe
         async with cluster:
             await asyncio.sleep(0.5)
             for name, fault, pause in happenings:
-                begin(driver, name, fault)
+                await begin(cluster, driver, name, fault)
                 if fault in ("freeze", "kill", "not ready"):
                     at_fault.add(name)
                 await asyncio.sleep(pause)
