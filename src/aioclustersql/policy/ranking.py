@@ -130,7 +130,10 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
                 unmeasured.append(candidate)
             else:
                 plain.append((estimate, candidate))
-                low, high = min(low, estimate), max(high, estimate)
+                if estimate < low:
+                    low = estimate
+                if estimate > high:
+                    high = estimate
     limit = _equal_up_to(low)
     if not plain or (high <= limit and not unmeasured):
         return plain

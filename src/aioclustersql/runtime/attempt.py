@@ -141,15 +141,16 @@ class Attempt(Generic[C]):
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
-    async def head_start(self, most: float) -> Opened[C] | None:
-        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not, so race on.
+    async def head_start(self, deadline: float) -> Opened[C] | None:
+        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not won so far, so race on.
 
-        Waits for `most` seconds at most, or until `wake`. Its one waiter calls this, once; when he is cancelled, it has lost.
+        Ends at the deadline or by `wake`, too. Its one waiter calls this, once; when he is cancelled, the login has lost.
         """
         if not self.task.done():
             # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_later(min(HEDGE_MIN * len(self.member.attempts), most), self.wake)
+            until = min(self.started + HEDGE_MIN * len(self.member.attempts), deadline)
+            timer = self._loop.call_at(until, self.wake)
             try:
                 await waiter
             except BaseException:

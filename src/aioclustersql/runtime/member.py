@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -113,10 +114,8 @@ class Member(Generic[C]):
             self._handed_out.pop(key, None)
             self._open.pop(key, None)
 
-        try:
+        with suppress(TypeError):
             self._handed_out[key] = self._open[key] = weakref.ref(conn, forget)
-        except TypeError:
-            pass
 
     def give_back(self, conn: C) -> None:
         """A connection that was handed out is being closed."""
