@@ -83,7 +83,7 @@ class ClusterView(Generic[C]):
             raise ConfigError("connect() takes no address ('dsn'): the nodes are the cluster's; register them with add_node")
         own = self._defaults
         wanted = own.target if target is None else Target.parse(target)
-        limit = seconds(timeout, own.timeout, "timeout")
+        limit = own.timeout if timeout is None else seconds(timeout, own.timeout, "timeout")
         again = own.wait if wait is None else wait
 
         def open_() -> Coroutine[Any, Any, C]:

@@ -63,7 +63,8 @@ class _LoggingIn(aiomysql.Connection):
     """
 
     def _set_keep_alive(self) -> None:
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        writer: Any = self._writer
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def _set_nodelay(self, value: bool) -> None:
         pass  # it is on: asyncio's and uvloop's TCP transports set it when they are made
@@ -118,7 +119,7 @@ class AiomysqlDriver:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
         conn.autocommit_mode = wanted
-        if type(conn) is _LoggingIn:
+        if not isinstance(conn, _TlsConnection):
             conn.__class__ = aiomysql.Connection  # what users get is the driver's own
         return conn
 

@@ -250,7 +250,10 @@ class Attempt(Generic[C]):
             if self._probe or not self.lost:
                 self.phase = "being validated"
                 target = Target.ANY if self._probe else self._request.target
-                fitness = self._fitness(await self._registry.driver.validate(conn, target), target)
+                role = await self._registry.driver.validate(conn, target)
+                self._registry.validated(self, role, self.clock())
+                if (fitness := fit(role, target)) is Fit.NO:
+                    raise NodeNotFit(_misfit(role, target))
             if self._request.init is not None and not self.lost:
                 self.phase = "in init"
                 await self._request.init(conn)
@@ -270,14 +273,6 @@ class Attempt(Generic[C]):
                 raise asyncio.CancelledError
             return None
         return Opened(self.member, conn, fitness)
-
-    def _fitness(self, role: Role, target: Target) -> Fit:
-        """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
-        self._registry.validated(self, role, self.clock())
-        fitness = fit(role, target)
-        if fitness is Fit.NO:
-            raise NodeNotFit(_misfit(role, target))
-        return fitness
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()

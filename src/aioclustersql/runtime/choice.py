@@ -47,7 +47,8 @@ class Choice(Generic[C]):
         if not registry.members:
             raise NoNodeAvailable(f"cluster {registry.cluster!r} has no node; register one with add_node")
         if not self._all_at_once:
-            picked = pick(self._eligible(target, now), registry.rng)
+            few = len(registry.members) <= MANY
+            picked = pick(eligible(registry.members, target, now) if few else self._kept(target, now), registry.rng)
             if picked is not None:
                 return Field((picked.name,), False, False)
         first, _, cold = self.order(target, now)
@@ -59,10 +60,8 @@ class Choice(Generic[C]):
         """All nodes, in the order in which to try them."""
         return order(self._registry.members, target, now)
 
-    def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
+    def _kept(self, target: Target, now: float) -> Eligible[Member[C]]:
         members = self._registry.members
-        if len(members) <= MANY:
-            return eligible(members, target, now)
         known = self._eligible_for.get(target)
         if known is None or known.members is not members or now >= known.until:
             known = self._eligible_for[target] = _Known(members, now + LOOK_AGAIN, eligible(members, target, now))
