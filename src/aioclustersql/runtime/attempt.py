@@ -70,6 +70,7 @@ class Attempt(Generic[C]):
         "_timer",
         "_waiter",
         "clock",
+        "company",
         "lost",
         "member",
         "phase",
@@ -105,6 +106,8 @@ class Attempt(Generic[C]):
             # Having to fetch it is not the node's fault: that has a failover's time before the node owes an answer.
             self._speaking_since += FAILOVER
         registry.login_started(self, reason)
+        self.company = len(member.attempts)
+        """Logins of ours under way on the node when it began, itself included."""
         if self.lost:
             self._wait_out_grace(self.started)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
