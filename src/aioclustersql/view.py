@@ -124,8 +124,8 @@ class ClusterView(Generic[C]):
         if dsn is not None:
             raise ConfigError("connect() takes no address ('dsn'): the nodes are the cluster's; register them with add_node")
         own = self._defaults
-        wants = self._wants(target, None, None)
-        limit = seconds(timeout, self._connect_timeout, "timeout")
+        wants = own.wants if target is None else self._wants(target, None, None)
+        limit = self._connect_timeout if timeout is None else seconds(timeout, 0.0, "timeout")
         again = own.wait if wait is None else wait
         may_cut = own.interrupt if interrupt is None else interrupt
 
