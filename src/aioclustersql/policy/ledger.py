@@ -23,6 +23,8 @@ JITTER = 0.1
 """Lifetimes and idle times are shortened by up to this part, so that what was opened together does not end together."""
 OVERDUE = 0.25
 """A reset, or a look at a connection, that takes longer is not counted on any more: its node may be silent."""
+_TICK = 1e-6
+"""A timer may fire a clock tick early."""
 USE_ALPHA = 0.1
 """Weight of a new sample in the average time that a connection is held."""
 
@@ -161,6 +163,11 @@ class Ledger(Generic[W]):
             and self.total < self.limits.max_total
         )
 
+    def is_too_full(self, book: Book) -> bool:
+        """Whether there are more connections, there or in all, than there may be since the limits were changed."""
+        limits = self.limits
+        return book.size > limits.max_size or (limits.max_total != math.inf and self.total > limits.max_total)
+
     def add(self, slot: Slot, book: Book, now: float, rng: Rng) -> None:
         """A connection was opened: it is being looked at by us until `settle`, `lease` or `drop`."""
         slot.book, slot.generation = book, book.generation
@@ -298,7 +305,7 @@ class Ledger(Generic[W]):
         if not group or not away:
             return now
         late = min((slot.since + OVERDUE for book in serving for slot in book.returning), default=math.inf)
-        worth_it = since_sum / away + login * away / len(group)
+        worth_it = since_sum / away + login * away / len(group) + _TICK
         return max(now, min(worth_it, late if late > now else math.inf))
 
     def short_of(self) -> list[Book]:
