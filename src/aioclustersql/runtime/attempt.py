@@ -276,7 +276,7 @@ class Attempt(Generic[C]):
             self._close(conn)
             raise asyncio.CancelledError
         if self.lost:
-            if set_up or self._request.options:
+            if set_up or self._request.options or not self.is_of_the_address:
                 self._goodbye(conn)
             else:
                 self._disposal.spare(self._registry.driver, self.member, conn, GOODBYE)
