@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
@@ -17,8 +17,7 @@ from .connector import Connector
 from .hooks import NoHooks
 from .lease import NoLeases
 from .member import Member
-
-# MONITOR
+from .monitor import Monitor
 from .pool import Pool, PoolSettings
 from .registry import Registry
 from .work import Runner
@@ -50,7 +49,7 @@ class Engine(Generic[C]):
         self.limits = settings.limits
         self._pool: Pool[C] | None = None
         self._runner: Runner[C] | None = None
-        self._monitor: Any = None
+        self._monitor: Monitor[C] | None = None
         self.is_open = False
 
     @property
@@ -92,7 +91,14 @@ class Engine(Generic[C]):
         registry.hooks = self._pool
         self.connector.disposal.adopt = self._pool.opener.adopt
         if settings.monitor_interval is not None:
-            pass  # MONITOR
+            self._monitor = Monitor(
+                registry,
+                self.connector.disposal,
+                interval=settings.monitor_interval,
+                timeout=settings.monitor_timeout,
+                target=settings.pool.target,
+            )
+            self._monitor.start(loop)
         self._pool.start()
 
     async def close(self, timeout: float) -> None:

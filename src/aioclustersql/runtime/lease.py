@@ -71,8 +71,8 @@ class NoLeases:
         _wants: Wants,
         _deadline: float,
         *,
-        interrupt: bool,
-        avoid: Collection[str] = (),  # noqa: ARG002 - the protocol's
+        interrupt: bool,  # noqa: ARG002 - the protocol's
+        avoid: Collection[str] = (),  # noqa: ARG002
     ) -> Lease[Any]:
         """There is none."""
         raise NotOpen(f"cluster {self._cluster!r} is not open: enter it (async with cluster), or await its open()")
