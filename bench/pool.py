@@ -14,7 +14,7 @@ from rich.console import Console
 from bench import command
 from bench.laps import Game, Heat, race
 from bench.pool_report import Report, Results
-from bench.pools import Aiomysql, Asyncpg, Ours, Psycopg, Sqlalchemy
+from bench.pools import Aiomysql, Asyncpg, Ours, Psycopg, PsycopgEntered, Sqlalchemy
 from bench.stands import DRIVERS, ServerError, Stand, open_stand
 
 _NODES = 3
@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     try:
         for driver in dict.fromkeys(options.driver or DRIVERS):
-            with open_stand(driver, _NODES, autocommit=False) as stand:
+            with open_stand(driver, _NODES, standbys=_NODES - 1) as stand:
                 console.print(f"{driver}: {stand.behind(_NODES)}", highlight=False)
                 heats = _heats(stand)
                 asyncio.run(race(heats, options.rounds))
-                results.append(Results(driver, [stand.behind(1), stand.behind(_NODES)], heats))
+                results.append(Results(driver, [stand.behind(_NODES)], heats))
     except KeyboardInterrupt:
         console.print("interrupted; the servers are stopped")
         return 130
@@ -63,9 +63,9 @@ def _heats(stand: Stand) -> list[Heat]:
             Heat(_QUERY_OFF, [*off, aiomysql], {"aiomysql": 1.1}),
             Heat(_QUERY_FULL, [*full, aiomysql], {"aiomysql": 0.75}),
         ]
-    asyncpg_off, asyncpg = Asyncpg(stand, reset=False), Asyncpg(stand, reset=True)
+    psycopg, asyncpg_off, asyncpg = Psycopg(stand), Asyncpg(stand, reset=False), Asyncpg(stand, reset=True)
     return [
-        Heat(_OFF, [*off, Psycopg(stand), asyncpg_off, alchemy_off], {"psycopg_pool": 1.0}),
+        Heat(_OFF, [*off, psycopg, PsycopgEntered(stand), asyncpg_off, alchemy_off], {psycopg.name: 1.0, "psycopg_pool": 1.0}),
         Heat(_FULL, [*full, asyncpg, alchemy], {"asyncpg": 1.1}),
         Heat(_ONE, [Ours(stand, reset=True, size=1), Asyncpg(stand, reset=True, size=1)], {"asyncpg": 1.1}),
         Heat(_QUERY_OFF, [*off, asyncpg_off], {"asyncpg": 1.0}),

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from aioclustersql import Cluster
 from bench.stands import Stand
 
-__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Ours", "Pool", "Psycopg", "Sqlalchemy"]
+__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Ours", "Pool", "Psycopg", "PsycopgEntered", "Sqlalchemy"]
 
 SIZE = 10
 _aiomysql: Any = aiomysql
@@ -61,6 +61,7 @@ class Ours:
         self.cluster: Cluster[Any] = Cluster(
             {f"node{number}": stand.url(number) for number in range(nodes)},
             min_size=-(-size // nodes),
+            target="any",
             max_size=size,
             max_total=size,
             reset=None if reset else False,
@@ -122,9 +123,9 @@ class Asyncpg:
 
 
 class Psycopg:
-    """`psycopg_pool.AsyncConnectionPool` by `getconn` and `putconn`: its `connection()` does the same and ends a transaction."""
+    """`psycopg_pool.AsyncConnectionPool` by `getconn` and `putconn`, which are the least that it can do."""
 
-    name = "psycopg_pool"
+    name = "psycopg_pool, get/put"
     resets = "nothing"
 
     def __init__(self, stand: Stand) -> None:
@@ -151,6 +152,24 @@ class Psycopg:
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+class PsycopgEntered(Psycopg):
+    """By `connection()`, which its documentation recommends: at the end it commits or rolls back what is open."""
+
+    name = "psycopg_pool"
+
+    async def cycle(self, times: int) -> None:
+        connection = self._pool.connection
+        for _ in range(times):
+            async with connection():
+                pass
+
+    async def query(self, times: int) -> None:
+        connection = self._pool.connection
+        for _ in range(times):
+            async with connection() as conn:
+                await conn.execute("SELECT 1")
 
 
 class Sqlalchemy:
