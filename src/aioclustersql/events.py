@@ -20,7 +20,9 @@ __all__ = [
     "LoginStarted",
     "LoginSucceeded",
     "NodeAdded",
+    "NodeDraining",
     "NodeRemoved",
+    "NodeResumed",
     "NodeUpdated",
     "OutcomeUnknown",
     "RoleChanged",
@@ -47,6 +49,20 @@ class NodeAdded(Event):
 @dataclass(frozen=True, slots=True)
 class NodeUpdated(Event):
     """A node has a new address, weight or options for its future logins."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDraining(Event):
+    """A node is to be left: who holds a connection there for long (LISTEN, an advisory lock) should give it back now."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResumed(Event):
+    """A drained node is used again."""
 
     node: str
 

@@ -35,6 +35,7 @@ __all__ = ["Registry", "describe", "labelled"]
 C = TypeVar("C")
 
 _log = logging.getLogger("aioclustersql")
+_TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
 
 
 def describe(exc: BaseException, secret: str | None = None) -> str:
@@ -145,9 +146,12 @@ class Registry(Generic[C]):
     def drain(self, name: str, *, draining: bool) -> Member[C]:
         """From now on nothing new begins there; or, with `draining=False`, it does again. The node stays registered."""
         member = self.get(name)
-        member.draining = draining
-        self._changed()
-        self.settle(member)
+        if member.draining is not draining:
+            member.draining = draining
+            self._changed()
+            self.settle(member)
+            self.bus.emit(events.NodeDraining if draining else events.NodeResumed, node=name)
+            _log.info("cluster %s: node %s: %s", self.cluster, name, "draining" if draining else "in use again")
         return member
 
     def settle(self, *changed: Member[C]) -> None:
@@ -274,7 +278,12 @@ class Registry(Generic[C]):
             return
         password = member.endpoint.password
         self.note_error(member, describe(exc, password if isinstance(password, str) else None))
-        self.watcher.look_at(member)
+        if self.watcher.watching:
+            self.watcher.look_at(member)
+        elif kind is FailureKind.ROLE_CHANGED and member.role in _TAKES_WRITES:
+            self.change_role(member, Role.UNKNOWN)  # nobody looks: only new logins tell what it is now
+            member.generation += 1
+            self.settle(member)
 
     def note_error(self, member: Member[C], error: str) -> None:
         """The latest error of a node, for all to see."""
