@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from aioclustersql import Cluster
 from aioclustersql.errors import TransactionOutcomeUnknown
+from aioclustersql.view import ClusterView
 from tests.integration.store import Store
 
 __all__ = ["Gauge", "Load", "Unit", "gauge", "load", "misplaced"]
@@ -25,19 +26,19 @@ Kind = Literal["write", "read", "lease"]
 
 @dataclass(slots=True)
 class Unit:
-    """One unit of work. Times are the loop's; `node` is where it was tried last."""
+    """One unit of work. Times are the loop's; `tried` are the nodes that it was at work on, the last one last."""
 
     kind: Kind
     key: str
     began: float
     ended: float | None = None
-    node: str | None = None
+    tried: list[str] = field(default_factory=list)
     error: BaseException | None = None
 
     def __repr__(self) -> str:
         took = "under way" if self.ended is None else f"{self.ended - self.began:.3f} s"
         notes = "".join(f" ({note})" for note in getattr(self.error, "__notes__", ()))
-        return f"<{self.kind} {self.key} on {self.node}, {took}: {self.outcome}{f' {self.error!r}{notes}' if self.error else ''}>"
+        return f"<{self.kind} {self.key} on {'+'.join(self.tried) or 'no node'}, {took}: {self.outcome}{f' {self.error!r}{notes}' if self.error else ''}>"
 
     @property
     def outcome(self) -> Literal["under way", "ok", "unknown", "failed"]:
@@ -47,6 +48,11 @@ class Unit:
         if self.error is None:
             return "ok"
         return "unknown" if isinstance(self.error, TransactionOutcomeUnknown) else "failed"
+
+    @property
+    def node(self) -> str | None:
+        """Where it was last."""
+        return self.tried[-1] if self.tried else None
 
     @property
     def task(self) -> str:
@@ -59,6 +65,7 @@ class Load:
     """Tasks that do units one after another, with a pause in between, until the load is over."""
 
     cluster: Cluster[Any]
+    reader: ClusterView[Any]
     store: Store
     pause: float
     units: list[Unit] = field(default_factory=list)
@@ -84,18 +91,18 @@ class Load:
         await self.cluster.run(self._append, unit)
 
     async def _read(self, unit: Unit) -> None:
-        await self.cluster.run(self._look, unit, readonly=True, idempotent=True)
+        await self.reader.run(self._look, unit, readonly=True, idempotent=True)
 
     async def _lease(self, unit: Unit) -> None:
-        async with self.cluster.acquire() as conn:
+        async with self.reader.acquire() as conn:
             await self._look(conn, unit)
 
     async def _append(self, conn: Any, unit: Unit) -> None:
-        unit.node = self.cluster.node_of(conn)
+        unit.tried.append(self.cluster.node_of(conn))
         await self.store.append(conn, unit.key)
 
     async def _look(self, conn: Any, unit: Unit) -> None:
-        unit.node = self.cluster.node_of(conn)
+        unit.tried.append(self.cluster.node_of(conn))
         await self.store.read(conn)
 
     # -- what there is to be seen --------------------------------------------------------------------------------------
@@ -117,25 +124,32 @@ class Load:
                 slowest, found = ended - unit.began, unit
         return slowest, found
 
-    def ok_since(self, moment: float) -> dict[str, Unit]:
-        """Each task's first unit that ended well after that moment."""
-        first: dict[str, Unit] = {}
-        for unit in sorted((unit for unit in self.units if unit.ended is not None), key=lambda unit: unit.ended or 0.0):
-            if unit.outcome == "ok" and (unit.ended or 0.0) > moment:
-                first.setdefault(unit.task, unit)
+    def first_ok(self, node: str, since: float) -> dict[str, float]:
+        """When each task's first unit ended well on this node after that moment."""
+        first: dict[str, float] = {}
+        for unit in self.units:  # a task's are in order
+            if unit.outcome == "ok" and unit.node == node and unit.ended is not None and unit.ended > since:
+                first.setdefault(unit.task, unit.ended)
         return first
-
-    def nodes(self, since: float, until: float) -> Counter[str | None]:
-        """How many units that ended well in that time were on each node."""
-        return Counter(unit.node for unit in self.units if unit.outcome == "ok" and since <= (unit.ended or 0.0) < until)
 
 
 @asynccontextmanager
 async def load(
-    cluster: Cluster[Any], store: Store, *, writers: int = 0, readers: int = 0, leases: int = 0, pause: float = 0.03
+    cluster: Cluster[Any],
+    store: Store,
+    *,
+    writers: int = 0,
+    readers: int = 0,
+    leases: int = 0,
+    pause: float = 0.03,
+    reading: str | None = None,
 ) -> AsyncIterator[Load]:
-    """So many tasks of each kind at work while the block runs; at its end each finishes its unit."""
-    made = Load(cluster, store, pause)
+    """So many tasks of each kind at work while the block runs; at its end each finishes its unit.
+
+    `pause`: seconds between two units of a task, on average. `reading`: the target of reads and leases, if it is not the
+    cluster's.
+    """
+    made = Load(cluster, cluster.with_options(target=reading), store, pause)
     kinds: Mapping[Kind, int] = {"write": writers, "read": readers, "lease": leases}
     async with asyncio.TaskGroup() as group:
         for kind, count in kinds.items():
