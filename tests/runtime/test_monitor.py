@@ -9,14 +9,17 @@ import pytest
 
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health, Role
-from aioclustersql.testing import FakeDriver, FakeError, FakeServer, run_virtual
+from aioclustersql.runtime.findings import Findings
+from aioclustersql.testing import FakeDriver, FakeError, FakeServer, Row, run_virtual
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, health, member_of, reserved, until
 from .tools import cluster_over
 
+pytestmark = pytest.mark.every_loop
+
 UP, DOWN = Health.UP, Health.DOWN
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+THREE: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
 
 
 async def test_each_node_is_probed_at_once_and_then_every_interval_on_one_connection(racing: Racing):
@@ -258,7 +261,7 @@ async def test_a_watch_that_fails_itself_is_logged_and_goes_on(
     async with cluster:
         await until(0.5)
         with monkeypatch.context() as patched:
-            patched.setattr(cluster._engine._monitor.findings, "observed", None)
+            patched.setattr(Findings, "observed", None)
             await until(1.5)
         await until(3.5)
         assert health(cluster) == {"a": "up"}

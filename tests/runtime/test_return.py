@@ -13,13 +13,15 @@ from aioclustersql.events import Interrupted
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health
 from aioclustersql.runtime.member import Member
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, Row
 
 from .conftest import Racing
 from .monitoring import Diary, health, member_of, until
 
+pytestmark = pytest.mark.every_loop
+
 UP, DOWN = Health.UP, Health.DOWN
-TWO = (("a", 0, "ok"), ("b", 0, "ok"))
+TWO: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"))
 
 
 def logins(driver: FakeDriver, name: str) -> list[float]:

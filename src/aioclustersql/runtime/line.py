@@ -43,8 +43,16 @@ class Line(Generic[C]):
     @property
     def pending(self) -> list[asyncio.Future[Any]]:
         """What may be answered yet."""
-        under_way = [self.probe, self.login.task if self.login is not None else None]
-        return [task for task in under_way if task is not None and not task.done()]
+        return [task for task in self._under_way() if not task.done()]
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer that was not taken yet."""
+        return any(task.done() for task in self._under_way())
+
+    def _under_way(self) -> list[asyncio.Future[Any]]:
+        tasks: list[asyncio.Future[Any] | None] = [self.probe, self.login.task if self.login is not None else None]
+        return [task for task in tasks if task is not None]
 
     @property
     def connections(self) -> Iterable[C]:

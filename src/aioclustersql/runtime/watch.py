@@ -137,7 +137,8 @@ class Watch(Generic[C]):
                     return
             elif now + _TICK < due:
                 line.ask()
-                await self._wait_until(due)
+                if not line.answered:  # an eager task may be done before it is waited for
+                    await self._wait_until(due)
             elif not doubted:
                 if is_late(due, now):
                     window = window.anew(now)
