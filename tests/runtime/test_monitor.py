@@ -89,6 +89,16 @@ async def test_closing_waits_no_longer_than_a_second_for_a_login_that_hangs(raci
     assert asyncio.get_running_loop().time() == 1.25
 
 
+async def test_closing_takes_no_longer_than_it_may(racing: Racing):
+    cluster, driver = racing(("a", None, "silent"), ("b", 0, "ok"))
+    driver["b"].close_delay = 60
+    await cluster.open()
+    await asyncio.sleep(0.25)
+    await cluster.close(timeout=0.5)
+    assert asyncio.get_running_loop().time() <= 0.75
+    driver.assert_nothing_open()
+
+
 async def test_closing_in_mid_probe_terminates_the_connection(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
     driver["a"].probe_delay = 0.1875

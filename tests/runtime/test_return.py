@@ -91,6 +91,17 @@ async def test_a_silent_node_is_up_the_moment_it_answers_the_login_that_is_pendi
     assert diary.health == [(1.5, "a", DOWN), (3.1875, "a", UP)]
 
 
+async def test_a_login_that_waited_for_a_node_to_come_back_is_no_latency(racing: Racing):
+    cluster, driver = racing(("a", 0.125, "ok"), ("b", 0.125, "ok"))
+    async with cluster:
+        await until(0.5)
+        driver["a"].freeze()
+        await until(5)
+        driver["a"].thaw()
+        await until(6)
+        assert member_of(cluster, "a").latency.samples == 1
+
+
 async def test_after_a_silence_only_a_causal_probe_brings_a_node_up(racing: Racing):
     cluster, driver = racing(*TWO)
     diary = Diary(cluster)

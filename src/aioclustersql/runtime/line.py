@@ -123,15 +123,15 @@ class Line(Generic[C]):
         self.hang_up()
         self.hang_up_login()
 
-    async def close(self) -> None:
-        """End everything, with a goodbye where one may be heard; a login that may still be answered has a second for it."""
+    async def close(self, within: float) -> None:
+        """End everything within so many seconds, half of them for a login under way, the rest for goodbyes."""
         if self.probe is not None:
             self.hang_up()  # a connection in the midst of a question takes no goodbye
         if self.login is not None:
-            await asyncio.wait([self.login.task], timeout=GOODBYE)
+            await asyncio.wait([self.login.task], timeout=within / 2.0)
             if self.login.task.done() and self.login.error is None:
                 self.take_login()
-        goodbyes = [self._disposal.close(self._registry.driver, conn, GOODBYE) for conn in self.connections]
+        goodbyes = [self._disposal.close(self._registry.driver, conn, within / 2.0) for conn in self.connections]
         if goodbyes:
             await asyncio.wait(goodbyes)
         self.conn = self.spare = None
