@@ -29,8 +29,8 @@ PLAIN = TransactionOptions()
 
 @pytest.fixture
 def node(galera: GaleraCluster) -> Iterator[GaleraNode]:
-    """A node with an empty table `test.leaks`."""
-    node = galera.nodes[0]
+    """A node with an empty table `test.leaks`; not the one whose aborted clients other tests count."""
+    node = galera.nodes[2]
     node.sql("CREATE OR REPLACE TABLE test.leaks (id INT PRIMARY KEY)")
     yield node
     node.sql("DROP TABLE test.leaks")
@@ -225,6 +225,15 @@ async def test_a_ping_fails_on_a_node_that_serves_nothing(node: GaleraNode, conn
 # Transactions
 
 
+async def test_of_a_connection_that_was_cut_off_the_last_answer_counts(node: GaleraNode, conn: aiomysql.Connection):
+    await driver.begin(conn, PLAIN)
+    driver.terminate(conn)
+    assert driver.in_transaction(conn)
+    async with connected(node.dsn("app")) as other:
+        driver.terminate(other)
+        assert not driver.in_transaction(other)
+
+
 @pytest.mark.parametrize("autocommit", [True, False])
 async def test_a_transaction_commits_or_rolls_back_and_the_autocommit_mode_stays(node: GaleraNode, autocommit: bool):
     async with connected(node.dsn("app"), autocommit=autocommit) as conn:
@@ -331,13 +340,15 @@ async def test_a_read_only_server_refuses_to_begin_to_write(node: GaleraNode):
         await transaction.commit()
 
 
-async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(galera: GaleraCluster, conn: aiomysql.Connection):
-    galera.nodes[1].sql("INSERT INTO test.leaks VALUES (1)")
+async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(
+    galera: GaleraCluster, node: GaleraNode, conn: aiomysql.Connection
+):
+    node.sql("INSERT INTO test.leaks VALUES (1)")
     galera.nodes[0].causal_read()
     transaction = await driver.begin(conn, PLAIN)
     await rows(conn, "UPDATE leaks SET id = 2 WHERE id = 1")
-    galera.nodes[1].sql("DELETE FROM test.leaks")
-    galera.nodes[0].causal_read()
+    galera.nodes[0].sql("DELETE FROM test.leaks")
+    node.causal_read()
     with pytest.raises(aiomysql.Error) as caught:
         await transaction.commit()
     assert driver.classify(caught.value) is FailureKind.ROLLED_BACK

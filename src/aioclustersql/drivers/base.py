@@ -144,7 +144,7 @@ class Driver(Protocol[C]):
 
         Rolls back, drops temporary tables, locks and session variables, goes back to the login's role, database and settings
         (charset, autocommit, `init_command`, `server_settings`) and to the `baseline`. Prepared statements go too, unless the
-        driver's own cache of them would. Raises when it cannot, as in the middle of a result: then the connection is to be closed.
+        driver's own cache of them would. Raises when it cannot, as in the middle of a result: the connection is to be closed.
         """
         ...
 
