@@ -9,14 +9,17 @@ import pytest
 
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health, Role
-from aioclustersql.testing import FakeDriver, FakeError, FakeServer, run_virtual
+from aioclustersql.runtime.findings import Findings
+from aioclustersql.testing import FakeDriver, FakeError, FakeServer, Row, run_virtual
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, health, member_of, reserved, until
 from .tools import cluster_over
 
+pytestmark = pytest.mark.every_loop
+
 UP, DOWN = Health.UP, Health.DOWN
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+THREE: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
 
 
 async def test_each_node_is_probed_at_once_and_then_every_interval_on_one_connection(racing: Racing):
@@ -84,6 +87,16 @@ async def test_closing_waits_no_longer_than_a_second_for_a_login_that_hangs(raci
     async with cluster:
         await asyncio.sleep(0.25)
     assert asyncio.get_running_loop().time() == 1.25
+
+
+async def test_closing_takes_no_longer_than_it_may(racing: Racing):
+    cluster, driver = racing(("a", None, "silent"), ("b", 0, "ok"))
+    driver["b"].close_delay = 60
+    await cluster.open()
+    await asyncio.sleep(0.25)
+    await cluster.close(timeout=0.5)
+    assert asyncio.get_running_loop().time() <= 0.75
+    driver.assert_nothing_open()
 
 
 async def test_closing_in_mid_probe_terminates_the_connection(racing: Racing):
@@ -258,7 +271,7 @@ async def test_a_watch_that_fails_itself_is_logged_and_goes_on(
     async with cluster:
         await until(0.5)
         with monkeypatch.context() as patched:
-            patched.setattr(cluster._engine._monitor.findings, "observed", None)
+            patched.setattr(Findings, "observed", None)
             await until(1.5)
         await until(3.5)
         assert health(cluster) == {"a": "up"}

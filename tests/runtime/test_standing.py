@@ -10,21 +10,22 @@ import pytest
 from aioclustersql import AllNodesFailed, NoNodeAvailable
 from aioclustersql.node import Role, Target, Wants
 from aioclustersql.policy.ranking import Fit
+from aioclustersql.testing import Row
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, member_of, until
 from .tools import FakeCluster, now
 
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
-PAIR = (("old", 0, "ok", Role.PRIMARY), ("new", 0, "ok", Role.STANDBY))
+THREE: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+PAIR: tuple[Row, ...] = (("old", 0, "ok", Role.PRIMARY), ("new", 0, "ok", Role.STANDBY))
 YES, FALLBACK, NO = Fit
 
 
-async def nodes_of(cluster: FakeCluster, count: int = 20, **wanted: str) -> set[str]:
+async def nodes_of(cluster: FakeCluster, count: int = 20, target: str | None = None) -> set[str]:
     """The nodes that so many connects end on."""
     found = set()
     for _ in range(count):
-        async with cluster.connect(**wanted) as conn:
+        async with cluster.connect(target=target) as conn:
             found.add(conn.server.name)
     return found
 

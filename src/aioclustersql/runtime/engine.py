@@ -118,7 +118,7 @@ class Engine(Generic[C]):
             self.registry.hooks = NoHooks()
             self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():
-                await monitor.stop()
+                await monitor.stop(max(0.0, deadline - loop.time()))
             await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
 
     def resize(self, limits: Limits) -> None:

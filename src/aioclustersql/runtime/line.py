@@ -43,8 +43,16 @@ class Line(Generic[C]):
     @property
     def pending(self) -> list[asyncio.Future[Any]]:
         """What may be answered yet."""
-        under_way = [self.probe, self.login.task if self.login is not None else None]
-        return [task for task in under_way if task is not None and not task.done()]
+        return [task for task in self._under_way() if not task.done()]
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer that was not taken yet."""
+        return any(task.done() for task in self._under_way())
+
+    def _under_way(self) -> list[asyncio.Future[Any]]:
+        tasks: list[asyncio.Future[Any] | None] = [self.probe, self.login.task if self.login is not None else None]
+        return [task for task in tasks if task is not None]
 
     @property
     def connections(self) -> Iterable[C]:
@@ -115,15 +123,19 @@ class Line(Generic[C]):
         self.hang_up()
         self.hang_up_login()
 
-    async def close(self) -> None:
-        """End everything, with a goodbye where one may be heard; a login that may still be answered has a second for it."""
-        if self.probe is not None:
-            self.hang_up()  # a connection in the midst of a question takes no goodbye
-        if self.login is not None:
-            await asyncio.wait([self.login.task], timeout=GOODBYE)
-            if self.login.task.done() and self.login.error is None:
-                self.take_login()
-        goodbyes = [self._disposal.close(self._registry.driver, conn, GOODBYE) for conn in self.connections]
+    async def close(self, within: float) -> None:
+        """End everything within so many seconds, half of them for the answers that are due, the rest for goodbyes.
+
+        A connection in the midst of a question takes no goodbye, and MySQL counts it as aborted.
+        """
+        if pending := self.pending:
+            await asyncio.wait(pending, timeout=within / 2.0)
+        if self.probe is not None and not _is_well(self.probe):
+            self.hang_up()
+        self.probe = None
+        if self.login is not None and self.login.task.done() and self.login.error is None:
+            self.take_login()
+        goodbyes = [self._disposal.close(self._registry.driver, conn, within / 2.0) for conn in self.connections]
         if goodbyes:
             await asyncio.wait(goodbyes)
         self.conn = self.spare = None
@@ -139,3 +151,8 @@ class Line(Generic[C]):
         self._ending.discard(task)
         if not task.cancelled():
             task.exception()  # seen; nobody waits for it any more
+
+
+def _is_well(task: asyncio.Task[Any]) -> bool:
+    """Whether it has ended with a result."""
+    return task.done() and not task.cancelled() and task.exception() is None

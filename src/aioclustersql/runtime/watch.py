@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..failure import FailureKind
 from ..policy.health import HARD, SOFT, SOFT_LIMIT, avoid_for
-from ..policy.verdict import FAST, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
+from ..policy.verdict import FAST, LATE, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
+from .attempt import GOODBYE
 from .line import Line
 from .member import Member
 from .registry import describe
@@ -67,8 +68,8 @@ class Watch(Generic[C]):
         )
         self._task.add_done_callback(lambda _: self.abandon())
 
-    async def stop(self) -> None:
-        """End, with a goodbye. Bounded: a second for a login under way, one for the goodbyes."""
+    async def stop(self, within: float) -> None:
+        """End, with a goodbye; within so many seconds, and two at most."""
         line, self._line = self._line, Line(self._registry, self._monitor.disposal, self.member, self._loop)
         try:
             if self._task is not None:
@@ -76,7 +77,7 @@ class Watch(Generic[C]):
                 await asyncio.wait([self._task])
             if self._silent:
                 line.hang_up_login()
-            await line.close()
+            await line.close(min(within, 2.0 * GOODBYE))
         finally:
             line.drop()
 
@@ -137,15 +138,16 @@ class Watch(Generic[C]):
                     return
             elif now + _TICK < due:
                 line.ask()
-                await self._wait_until(due)
+                if not line.answered:  # an eager task may be done before it is waited for
+                    await self._wait_until(due)
             elif not doubted:
                 if is_late(due, now):
                     window = window.anew(now)
                 else:
                     doubted = True
                     self._call_witnesses(began, now)
-            elif line.login is not None and not line.login.speaking:
-                window, doubted = window.anew(now), False  # our own password is what it waits for
+            elif line.login is not None and line.login.speaking_since > window.half + LATE:
+                window, doubted = window.anew(now), False  # it waited for our own password, and has not had its time
             else:
                 heard, others = self.heard(now), self._monitor.others_heard(self.member, now)
                 verdict = judge(window, now, heard=heard, others_heard=others)
@@ -255,6 +257,7 @@ class Watch(Generic[C]):
             if not login.task.done() and self._loop.time() + _TICK >= due:
                 self._renewals += 1
                 self._line.hang_up_login()
+                await asyncio.wait([login.task], timeout=GOODBYE)  # never two of them at once
 
     def _has_moved(self) -> bool:
         """Whether the node has another address by now; then all that was under way is of no worth."""
