@@ -36,6 +36,8 @@ REST_FIRST, REST_MAX = 0.05, 1.0
 """After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 1 (full jitter)."""
 SLOW = 2.0
 """A login that takes so many times as long as those on its node do (and 250 ms at least) is not counted on any more."""
+_TICK = 1e-6
+"""A timer may fire a clock tick early; then what it waited for is not yet so."""
 UNKNOWN_LOGIN = 0.05
 """Seconds that a login is taken for while none has been measured."""
 
@@ -105,7 +107,7 @@ class Opener(Generic[C]):
     def made_room(self) -> None:
         """A connection is gone: another one may be opened."""
         if self._pool.ledger.waiting and not self._stopped:
-            self._look_again(self._loop.time(), self._loop.time())
+            self._look_again(now := self._loop.time(), now)
 
     def changed(self, member: Member[C]) -> None:
         """Something else is known of a node: it need not rest any longer. Of one that was removed nothing is known any more."""
@@ -151,6 +153,7 @@ class Opener(Generic[C]):
         return min((time for time in times if time > now), default=math.inf)
 
     def _look_again(self, when: float, now: float) -> None:
+        when = max(when, now + _TICK)
         if when == math.inf or (self._timer is not None and now < self._timer.when() <= when):
             return
         if self._timer is not None:
