@@ -119,14 +119,13 @@ class Opener(Generic[C]):
     def _choose(self, offers: Sequence[Offer], now: float) -> Book | None:
         """Where to open one more, having made room for it if need be."""
         ledger = self._pool.ledger
-        awake = [offer for offer in offers if now >= self._rests.get(offer.book.name, 0.0)]
+        awake = [offer for offer in offers if self._may_ask(offer.book, now)]
         room = [offer for offer in awake if ledger.has_room(offer.book)]
         if not room and awake and ledger.total >= ledger.limits.max_total and self._give_way(awake, now):
             room = [offer for offer in awake if ledger.has_room(offer.book)]
         if not room:
             return None
-        silent = {each.book.name for each in self._logins.values() if now >= each.overdue_at}
-        return next_to_open(room, silent | {offer.book.name for offer in room if self._pool.member(offer.book).congested})
+        return next_to_open(room, {each.book.name for each in self._logins.values() if now >= each.overdue_at})
 
     def _give_way(self, offers: Sequence[Offer], now: float) -> bool:
         """Below `max_total`: a login without an answer, or an idle connection of no use here, makes way."""
@@ -150,6 +149,8 @@ class Opener(Generic[C]):
         times = [pool.ledger.reconsider_at(wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
         times += [each.overdue_at for each in self._logins.values()]
         times += [until for name, until in self._rests.items() if name in pool.ledger.books]
+        if any(pool.member(book).congested for book in serving.books):
+            times.append(now + FAILOVER)
         return min((time for time in times if time > now), default=math.inf)
 
     def _look_again(self, when: float, now: float) -> None:
@@ -190,7 +191,11 @@ class Opener(Generic[C]):
         return True
 
     def _may_open(self, book: Book, now: float) -> bool:
-        return self._pool.member(book).usable and now >= self._rests.get(book.name, 0.0)
+        return self._pool.member(book).usable and self._may_ask(book, now)
+
+    def _may_ask(self, book: Book, now: float) -> bool:
+        """Whether it neither rests nor has as many unfinished logins, which nobody waits for, as a node may have."""
+        return now >= self._rests.get(book.name, 0.0) and not self._pool.member(book).congested
 
     def _wants_of(self, book: Book, now: float) -> Wants:
         """What to ask of a node for nobody in particular: what is usual here, or whether it serves at all."""
