@@ -36,6 +36,8 @@ C = TypeVar("C")
 
 LOOK_AGAIN = 0.02
 """For so many seconds the nodes that serve a want are kept; a change of health, role or lag is seen at once."""
+OF_LATE = 60.0
+"""What nobody has asked for in so many seconds, connections are not spread for."""
 CHECK_AFTER = 30.0
 """A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 _LOST = frozenset({FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
@@ -82,6 +84,8 @@ class Pool(Generic[C]):
         self._is_closed = self._driver.is_closed
         self._slots: dict[int, Pooled[C]] = {}
         self._known: dict[Wants, _Known] = {}
+        self._asked: dict[Wants, float] = {}
+        """When each want was asked for last, within `LOOK_AGAIN`."""
         self._turn = 0
         self._closing = False
         self._changes: list[asyncio.Future[Any]] = []
@@ -144,7 +148,11 @@ class Pool(Generic[C]):
             return None
         now = self.loop.time()
         known = self._known.get(wants)
-        serving = known.serving if known is not None and now < known.until else self.serving(wants, now)
+        if known is not None and now < known.until:
+            serving = known.serving
+        else:
+            self._asked[wants] = now
+            serving = self.serving(wants, now)
         while (book := pick(serving, self.registry.rng, ledger.waiting, avoid)) is not None:
             slot = cast("Pooled[C]", book.idle[-1])
             if not ledger.is_good(slot, now) or self._is_closed(slot.conn):
@@ -369,9 +377,11 @@ class Pool(Generic[C]):
         return arrange(Offer(self.ledger.books[member.name], weight=member.weight) for member in self.registry.members)
 
     def servings(self) -> list[Serving]:
-        """The nodes of every want that was asked for of late."""
+        """The nodes of every want that was asked for of late; the others are forgotten."""
         now = self.loop.time()
-        return [self.serving(wants, now) for wants in list(self._known)]
+        self._asked = {wants: when for wants, when in self._asked.items() if now - when < OF_LATE}
+        self._known = {wants: known for wants, known in self._known.items() if wants in self._asked}
+        return [self.serving(wants, now) for wants in self._asked]
 
     def next_turn(self) -> int:
         """A number that grows with every choice."""
