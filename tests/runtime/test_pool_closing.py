@@ -15,12 +15,12 @@ from .tools import FakeCluster, books, cluster_over, lease, leasing, moment, now
 
 
 async def test_opening_asks_no_server(pooling: Pooling):
-    cluster, driver = await pooling(("a", None, "silent"))
+    _cluster, driver = await pooling(("a", None, "silent"))
     assert (now(), driver.starts) == (0, [])
 
 
 async def test_opening_with_a_least_size_waits_for_no_server(pooling: Pooling):
-    cluster, driver = await pooling(("a", None, "silent"), ("b", 0, "refused"), min_size=1)
+    _cluster, _ = await pooling(("a", None, "silent"), ("b", 0, "refused"), min_size=1)
     assert now() == 0
 
 
@@ -66,7 +66,7 @@ async def test_at_its_time_out_closing_cuts_the_rest(pooling: Pooling):
 
 
 async def test_no_time_at_all_cuts_them_at_once(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conns = await lease(cluster, 3)
     began = now()
     await cluster.close(timeout=0)
@@ -74,14 +74,14 @@ async def test_no_time_at_all_cuts_them_at_once(pooling: Pooling):
 
 
 async def test_what_was_cut_by_the_end_may_still_be_released(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     await cluster.close(timeout=0)
     await cluster.release(conn)
 
 
 async def test_without_a_limit_closing_waits_for_the_last_lease(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     closing = asyncio.create_task(cluster.close(timeout=math.inf))
     await asyncio.sleep(1000)
@@ -91,7 +91,7 @@ async def test_without_a_limit_closing_waits_for_the_last_lease(pooling: Pooling
 
 
 async def test_who_waits_is_told_that_it_is_over(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), max_size=1)
+    cluster, _ = await pooling(("a", 0, "ok"), max_size=1)
     conn = await cluster.acquire()
     waiting = leasing(cluster)
     await moment()
@@ -106,7 +106,7 @@ async def test_who_waits_is_told_that_it_is_over(pooling: Pooling):
 
 
 async def test_who_waits_until_it_is_ready_is_told_that_it_is_over(pooling: Pooling):
-    cluster, driver = await pooling(("a", None, "silent"))
+    cluster, _ = await pooling(("a", None, "silent"))
     waiting = asyncio.create_task(cluster.wait_ready(timeout=math.inf))
     await moment()
     await cluster.close()
@@ -141,7 +141,7 @@ async def test_logins_under_way_end_within_their_grace(pooling: Pooling):
 
 
 async def test_closing_twice_at_once_ends_both(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     closings = [asyncio.create_task(cluster.close(timeout=math.inf)) for _ in range(2)]
     await asyncio.sleep(1)
@@ -151,7 +151,7 @@ async def test_closing_twice_at_once_ends_both(pooling: Pooling):
 
 
 async def test_it_cannot_be_opened_while_it_is_being_closed(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     closing = asyncio.create_task(cluster.close())
     await moment()
@@ -186,7 +186,7 @@ async def test_opened_again_it_serves_again(pooling: Pooling):
 
 
 async def test_opening_twice_does_no_harm(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     await warm(cluster, 1)
     await cluster.open()
     assert books(cluster) == {"a": (1, 0, 0, 0)}

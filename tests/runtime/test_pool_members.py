@@ -53,7 +53,7 @@ async def test_a_draining_node_gets_no_leases_and_no_logins(pooling: Pooling):
 
 
 async def test_at_its_time_out_draining_cuts_the_rest(pooling: Pooling, caplog: pytest.LogCaptureFixture):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn, other = await lease(cluster, 2)
     assert await cluster.drain_node("a", timeout=2) == 2
     assert (round(now(), 3), conn.how_closed, other.how_closed) == (2, "terminated", "terminated")
@@ -61,7 +61,7 @@ async def test_at_its_time_out_draining_cuts_the_rest(pooling: Pooling, caplog: 
 
 
 async def test_who_is_cut_is_told_why(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     caller = asyncio.create_task(use(cluster, 5))
     await moment()
     await cluster.drain_node("a", timeout=1)
@@ -73,7 +73,7 @@ async def test_who_is_cut_is_told_why(pooling: Pooling):
 
 
 async def test_what_was_cut_may_still_be_released(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     await cluster.drain_node("a", timeout=0)
     await cluster.release(conn)
@@ -81,7 +81,7 @@ async def test_what_was_cut_may_still_be_released(pooling: Pooling):
 
 
 async def test_a_node_that_is_resumed_serves_who_waits(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     await cluster.drain_node("a")
     caller = leasing(cluster)
     await asyncio.sleep(1)
@@ -91,7 +91,7 @@ async def test_a_node_that_is_resumed_serves_who_waits(pooling: Pooling):
 
 
 async def test_resuming_ends_a_drain(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     conn = await cluster.acquire()
     drained = asyncio.create_task(cluster.drain_node("a"))
     await asyncio.sleep(1)
@@ -156,7 +156,7 @@ async def test_a_login_on_a_node_that_was_removed_meanwhile_is_closed(pooling: P
 
 
 async def test_a_node_added_anew_under_its_name_starts_afresh(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), max_size=1)
+    cluster, _ = await pooling(("a", 0, "ok"), max_size=1)
     conn = await cluster.acquire()
     cluster.remove_node("a")
     cluster.add_node("a", "fake://app@a/test")
@@ -167,7 +167,7 @@ async def test_a_node_added_anew_under_its_name_starts_afresh(pooling: Pooling):
 
 
 async def test_a_node_that_is_added_serves_who_waits(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), ("b", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"), ("b", 0, "ok"))
     cluster.remove_node("a")
     cluster.remove_node("b")
     caller = leasing(cluster)
@@ -219,7 +219,7 @@ async def test_expired_connections_are_replaced_leased_ones_on_their_return(pool
 
 
 async def test_one_nodes_connections_may_be_expired(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), ("b", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"), ("b", 0, "ok"))
     await warm(cluster, 4)
     cluster.expire("a")
     assert [books(cluster)[name][0] for name in "ab"] == [0, 2]
@@ -238,7 +238,7 @@ async def test_a_login_that_began_before_is_expired_too(pooling: Pooling):
 
 
 async def test_more_room_serves_who_waits(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), max_size=1)
+    cluster, _ = await pooling(("a", 0, "ok"), max_size=1)
     conn = await cluster.acquire()
     caller = leasing(cluster)
     await asyncio.sleep(1)
@@ -275,14 +275,14 @@ async def test_a_smaller_total_is_reached_under_load(pooling: Pooling):
 
 
 async def test_a_greater_least_size_is_filled(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     await cluster.resize(min_size=3)
     await moment()
     assert books(cluster) == {"a": (3, 0, 0, 0)}
 
 
 async def test_sizes_outlive_the_pool(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     await cluster.resize(max_size=1)
     await cluster.close()
     await cluster.open()
@@ -310,7 +310,7 @@ async def test_a_lost_session_says_which_node_it_was(pooling: Pooling):
 
 
 async def test_an_error_of_the_users_own_gets_no_note(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"))
+    cluster, _ = await pooling(("a", 0, "ok"))
     with pytest.raises(FakeError) as caught:
         async with cluster.acquire():
             raise FakeError(FailureKind.OTHER, "no such table")
@@ -377,5 +377,3 @@ async def test_readiness_may_be_asked_from_another_thread(pooling: Pooling):
     while thread.is_alive():
         await asyncio.sleep(0.001)
     assert found == [True, 0]
-
-

@@ -55,7 +55,7 @@ async def test_two_logins_at_most_are_under_way_on_one_node(pooling: Pooling):
 
 
 async def test_connections_are_opened_evenly(pooling: Pooling):
-    cluster, driver = await pooling(*((name, 0.01, "ok") for name in "abc"))
+    cluster, _ = await pooling(*((name, 0.01, "ok") for name in "abc"))
     conns = await lease(cluster, 12)
     assert Counter(map(cluster.node_of, conns)) == {"a": 4, "b": 4, "c": 4}
     for conn in conns:
@@ -114,7 +114,7 @@ async def test_a_node_that_is_slow_to_log_in_is_not_asked_twice(pooling: Pooling
 
 
 async def test_a_far_node_serves_when_all_near_ones_are_full(pooling: Pooling):
-    cluster, driver = await pooling(("near", 0.001, "ok"), ("far", 0.001, "ok"), max_size=1)
+    cluster, _ = await pooling(("near", 0.001, "ok"), ("far", 0.001, "ok"), max_size=1)
     for name, seconds in (("near", 0.001), ("far", 0.05)):
         cluster._registry.get(name).heard(now(), seconds)
     first = await cluster.acquire()
@@ -136,7 +136,7 @@ async def test_the_least_size_is_filled_evenly(pooling: Pooling):
 
 
 async def test_within_the_total_the_least_size_is_filled_evenly(pooling: Pooling):
-    cluster, driver = await pooling(*((name, 0.125, "ok") for name in "abc"), min_size=3, max_total=6)
+    cluster, _ = await pooling(*((name, 0.125, "ok") for name in "abc"), min_size=3, max_total=6)
     await asyncio.sleep(2)
     assert books(cluster) == dict.fromkeys("abc", (2, 0, 0, 0))
 
@@ -189,7 +189,7 @@ async def test_within_the_total_an_idle_connection_elsewhere_makes_way(pooling: 
 
 
 async def test_within_the_total_a_silent_login_makes_way(pooling: Pooling):
-    cluster, driver = await pooling(("a", None, "silent"), ("b", None, "silent"), ("c", 0, "ok"), max_total=1)
+    cluster, _ = await pooling(("a", None, "silent"), ("b", None, "silent"), ("c", 0, "ok"), max_total=1)
     async with cluster.acquire(timeout=2) as conn:
         assert cluster.node_of(conn) == "c"
     await asyncio.sleep(5)
@@ -320,7 +320,7 @@ async def test_without_a_monitor_a_node_that_was_down_is_used_again(pooling: Poo
 
 
 async def test_a_wrong_password_everywhere_is_raised_at_once(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0.0625, "wrong-password"), ("b", 0.125, "wrong-password"))
+    cluster, _ = await pooling(("a", 0.0625, "wrong-password"), ("b", 0.125, "wrong-password"))
     with pytest.raises(AllNodesFailed, match=r"every node failed \(target read-write\): a: .*wrong password; b: ") as caught:
         await cluster.acquire()
     assert (now(), sorted(caught.value.errors)) == (0.125, ["a", "b"])

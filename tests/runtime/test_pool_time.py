@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ async def test_one_that_grew_too_old_on_lease_is_closed_on_its_return(pooling: P
 
 
 async def test_what_was_opened_together_does_not_end_together(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), max_lifetime=1000.0, max_idle_time=5000.0, min_size=10)
+    _cluster, driver = await pooling(("a", 0, "ok"), max_lifetime=1000.0, max_idle_time=5000.0, min_size=10)
     await asyncio.sleep(1002)
     ends = [round(line.time) for line in driver.trace if line.what == "goodbye"]
     assert len(ends) == 10
@@ -45,7 +46,7 @@ async def test_what_was_idle_for_too_long_is_closed(pooling: Pooling):
 
 
 async def test_idle_connections_are_kept_down_to_the_least_size(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), max_idle_time=50.0, min_size=2)
+    cluster, _ = await pooling(("a", 0, "ok"), max_idle_time=50.0, min_size=2)
     await warm(cluster, 5)
     await asyncio.sleep(60)
     assert books(cluster) == {"a": (2, 0, 0, 0)}
@@ -180,7 +181,7 @@ async def test_a_rejoined_node_gets_its_share_back_one_at_a_time(pooling: Poolin
     await asyncio.sleep(5)
     assert [books(cluster)[name][0] for name in "abc"] == [4, 4, 4]
     moves = [line.time for line in driver.trace if line.server == "c" and line.what == "login"][1:]  # the first is the probe
-    assert all(later - earlier >= 0.199 for earlier, later in zip(moves, moves[1:], strict=False))
+    assert all(later - earlier >= 0.199 for earlier, later in pairwise(moves))
 
 
 async def test_moving_a_connection_takes_none_away_before_the_new_one_is_there(pooling: Pooling):
@@ -196,7 +197,7 @@ async def test_moving_a_connection_takes_none_away_before_the_new_one_is_there(p
 
 
 async def test_within_the_total_a_connection_is_moved_too(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0.01, "ok"), ("b", 0.01, "ok"), max_total=6)
+    cluster, _ = await pooling(("a", 0.01, "ok"), ("b", 0.01, "ok"), max_total=6)
     await cluster.drain_node("b")
     await warm(cluster, 6)
     cluster.resume_node("b")

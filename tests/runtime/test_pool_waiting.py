@@ -45,20 +45,15 @@ async def test_a_newcomer_does_not_overtake_those_who_wait(pooling: Pooling):
 
 
 async def test_who_waits_for_one_node_does_not_stop_those_who_want_another(pooling: Pooling):
-    cluster, driver = await pooling(("p", 0, "ok", Role.PRIMARY), ("s", 0, "ok", Role.STANDBY), max_size=1)
+    cluster, _ = await pooling(("p", 0, "ok", Role.PRIMARY), ("s", 0, "ok", Role.STANDBY), max_size=1)
     writer = await cluster.acquire()
     waiting = leasing(cluster)
     await moment()
     reader = await cluster.acquire(target="standby")
     assert (cluster.node_of(writer), cluster.node_of(reader), waiting.done()) == ("p", "s", False)
-    for conn in (writer, reader, await _after(cluster.release(writer), waiting)):
-        if conn is not writer:
-            await cluster.release(conn)
-
-
-async def _after(first, second):
-    await first
-    return await second
+    await cluster.release(reader)
+    await cluster.release(writer)
+    await cluster.release(await waiting)
 
 
 async def test_of_those_who_want_different_things_the_first_is_served_first(pooling: Pooling):
@@ -126,7 +121,9 @@ async def test_a_waiter_whose_time_is_over_takes_nothing_with_him(pooling: Pooli
 async def test_a_connection_that_comes_back_at_the_deadline_is_not_lost(pooling: Pooling):
     cluster, _ = await pooling(("a", 0, "ok"), max_size=1, reset=False)
     conn = await cluster.acquire()
-    asyncio.get_running_loop().call_at(0.5, lambda: cluster._engine.pool_here().release(cluster._engine.pool_here().lease_of(conn)))
+    asyncio.get_running_loop().call_at(
+        0.5, lambda: cluster._engine.pool_here().release(cluster._engine.pool_here().lease_of(conn))
+    )
     caller = leasing(cluster, timeout=0.5)
     await asyncio.wait([caller])
     if caller.exception() is None:
@@ -202,9 +199,13 @@ async def test_the_message_says_what_the_pool_and_each_node_are_doing(pooling: P
     await moment()
     error = await timed_out(cluster)
     text = str(error)
-    assert text.startswith("cluster 'cluster': no connection within 0.5 s (target read-write); 1 waiting, 1 of 2 connections leased; ")
+    assert text.startswith(
+        "cluster 'cluster': no connection within 0.5 s (target read-write); 1 waiting, 1 of 2 connections leased; "
+    )
     assert "a: up, peer, 1 leased, 0 idle, 0 connecting" in text
-    assert "b: down, unknown, 0 leased, 0 idle, 0 connecting (ConnectionRefusedError: [Errno 111] Connect call failed (b))" in text
+    assert (
+        "b: down, unknown, 0 leased, 0 idle, 0 connecting (ConnectionRefusedError: [Errno 111] Connect call failed (b))" in text
+    )
     assert "c: up, unknown, 0 leased, 0 idle, 1 connecting" in text
     assert "this task itself" not in text
     assert isinstance(error.errors["b"], ConnectionRefusedError)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
+from ..policy.demand import drain_time, logins_due, reconsider_at
 from ..policy.leasing import Offer, Serving, next_to_open, worth
 from ..policy.ledger import Book, Slot, State
 from ..policy.racing import FAILOVER, Reason
@@ -82,7 +83,7 @@ class Opener(Generic[C]):
         estimates = [known for book in books if (known := pool.member(book).latency.estimate(now)) is not None]
         login = min(estimates, default=UNKNOWN_LOGIN)
         fresh = sum(1 for each in self._logins.values() if each.book in serving.books and now < each.overdue_at)
-        due = pool.ledger.logins_due(wants, books, fresh, login, now)
+        due = logins_due(pool.ledger, wants, books, fresh, login, now)
         if not estimates and not any(book.busy for book in books):
             due = max(due, len(books) - fresh)  # nothing is known of any: only a race of all tells
         while due > 0 and (book := self._choose(self._open_to(wants, serving, now), now)) is not None:
@@ -95,7 +96,7 @@ class Opener(Generic[C]):
         ledger = self._pool.ledger
         if not serving.far or any(offer.book.size < ledger.limits.max_size for offer in serving.near):
             return serving.near
-        queue = ledger.drain_time(wants, [offer.book for offer in serving.near], now)
+        queue = drain_time(ledger, wants, [offer.book for offer in serving.near], now)
         return [offer for offer in serving.far if worth(serving, offer.book, ledger.waiting, queue)]
 
     def consider_all(self) -> None:
@@ -146,7 +147,7 @@ class Opener(Generic[C]):
         if wants not in pool.ledger.groups:
             return math.inf
         near = [offer.book for offer in serving.near]
-        times = [pool.ledger.reconsider_at(wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
+        times = [reconsider_at(pool.ledger, wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
         times += [each.overdue_at for each in self._logins.values()]
         times += [until for name, until in self._rests.items() if name in pool.ledger.books]
         if any(pool.member(book).congested for book in serving.books):

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from ..errors import ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
 from ..failure import FailureKind
 from ..node import Target, Wants
+from ..policy.demand import drain_time
 from ..policy.leasing import Offer, Serving, arrange, pick, worth
 from ..policy.ledger import Book, Ledger, Limits, State
 from ..policy.ranking import Fit
@@ -320,7 +321,7 @@ class Pool(Generic[C]):
     def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
         """Whether those who want this are better served there than by waiting on."""
         serving = self.serving(wants, now)
-        queue = self.ledger.drain_time(wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
+        queue = drain_time(self.ledger, wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
         return worth(serving, book, self.ledger.waiting, queue)
 
     def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:

@@ -68,7 +68,7 @@ class Prober(Generic[C]):
                 self._start(member, loop)
 
     def revive(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Log in on the nodes that were found down, when it is time to see whether they are back; unless the monitor does that."""
+        """Log in on the nodes that were found down, when it is time to see whether they are back; not where a monitor looks."""
         now = loop.time()
         for member in self._registry.candidates:
             if member.breaker.wants_probe(now) and not member.attempts and not self._registry.watcher.watching:
