@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VERSIONS ?= 3.11 3.12 3.13
 ARGS ?=
+POOL_ARGS ?=
 
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -16,7 +17,7 @@ help:
 	@echo "make lint      ruff, mypy and import-linter"
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
-	@echo "make bench     measure what a connect costs"
+	@echo "make bench     measure what a connect costs, and a lease from the pool"
 	@echo "make clean     remove environments and caches"
 
 test: install servers
@@ -47,10 +48,11 @@ format: install
 	$(BIN)/ruff format .
 
 demo: $(VENV)/.installed-demo
-	$(BIN)/python -m aioclustersql.demo $(ARGS)
+	$(BIN)/python scripts/demo.py $(ARGS)
 
 bench: $(VENV)/.installed-bench servers
 	$(BIN)/python -m bench.connect $(ARGS)
+	$(BIN)/python -m bench.pool $(POOL_ARGS)
 
 install: $(VENV)/.installed-dev
 

@@ -9,16 +9,15 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
+from bench import command
 from bench.measure import Burst, Cell, burst, cold_burst, interleaved
 from bench.picture import draw
 from bench.report import Report, Results
 from bench.stands import DRIVERS, ServerError, Stand, open_stand
 
-_OUT = Path(__file__).parent / "out"
 _BURST_NODES, _BURST_CONNECTS = 3, 200
 _COLD_NODES, _COLD_CONNECTS = 30, 50
 
@@ -75,20 +74,10 @@ async def _measure(stand: Stand, nodes: Sequence[int], rounds: int, console: Con
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.connect", description="Measure what a connect costs.")
-    parser.add_argument("--driver", action="append", choices=DRIVERS, help="only this one (may be repeated)")
-    parser.add_argument("--rounds", type=_positive, default=40, help="rounds for each number of nodes (default: 40)")
+    parser = command.parser("bench.connect", "what a connect costs", "rounds for each number of nodes")
     parser.add_argument("--nodes", type=_numbers, default=[1, 3, 10, 30], help="numbers of nodes (default: 1,3,10,30)")
     parser.add_argument("--autocommit", action="store_true", help="aiomysql with autocommit on, on both sides (default: off)")
-    parser.add_argument("--out", type=Path, default=_OUT, help="folder for Markdown, JSON and picture (default: bench/out)")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1_000_000:
-        raise argparse.ArgumentTypeError("a number from 1 on, please")
-    return number
 
 
 def _numbers(text: str) -> list[int]:

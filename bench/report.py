@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -15,8 +11,9 @@ from typing import Any
 from rich.table import Table
 
 from bench.measure import Burst, Cell, ratio_interval
+from bench.output import Target, at_most, cells, facts, table, targets_table, write
 
-__all__ = ["Report", "Results", "Target"]
+__all__ = ["Report", "Results"]
 
 _HEAD = ("driver", "nodes", "way", "p50 ms", "p99 ms", "CPU ms", "time x raw", "95 % of it", "CPU x raw", "logins", "connects")
 _WARM = {"asyncpg": 1.10, "aiomysql": 1.45}
@@ -37,22 +34,6 @@ class Results:
     bursts: Sequence[Burst]
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the project promises, and what was measured. Printed, never asserted: a busy machine is no defect."""
-
-    driver: str
-    what: str
-    wanted: str
-    measured: str
-    met: bool
-
-    @property
-    def verdict(self) -> str:
-        """In words."""
-        return "met" if self.met else "NOT MET"
-
-
 class Report:
     """All drivers' results, in three forms."""
 
@@ -67,43 +48,22 @@ class Report:
     @property
     def facts(self) -> dict[str, Any]:
         """Where and with what it was measured."""
-        packages = {each.driver: version(each.driver) for each in self.results}
-        servers = {each.driver: list(each.behind) for each in self.results}
-        python = f"{platform.python_implementation()} {platform.python_version()}"
-        return {
-            "python": python,
-            "cores": os.cpu_count(),
-            "load": round(os.getloadavg()[0], 1),
-            "drivers": packages,
-            "behind": servers,
-            "rounds": self.rounds,
-            "aiomysql_autocommit": self.autocommit,
-        }
+        behind = {each.driver: each.behind for each in self.results}
+        return {**facts(behind, behind, self.rounds), "aiomysql_autocommit": self.autocommit}
 
     def tables(self) -> Iterable[Table]:
         """For the terminal."""
-        yield _table("One connect after another", _HEAD, [_cells(row) for row in self.rows])
+        yield table("One connect after another", _HEAD, map(cells, self.rows))
         if self.bursts:
             head = ("driver", "what", "ms", "x raw", "logins", "nodes unwell")
-            yield _table("At the same time", head, [_cells(row) for row in self.bursts])
+            yield table("At the same time", head, map(cells, self.bursts))
         if self.targets:
-            verdicts = [(each.driver, each.what, each.wanted, each.measured, each.verdict) for each in self.targets]
-            yield _table("Targets", ("driver", "what", "wanted", "measured", ""), verdicts)
+            yield targets_table(self.targets)
 
     def write(self, folder: Path) -> list[Path]:
         """`connect.md` and `connect.json`; returns their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
-        markdown, data = folder / "connect.md", folder / "connect.json"
-        parts = ["# What a connect costs\n", "```json\n" + json.dumps(self.facts, indent=2) + "\n```\n"]
-        for table in self.tables():
-            columns = [[str(cell) for cell in column.cells] for column in table.columns]
-            lines = [[str(column.header) for column in table.columns], ["---"] * len(columns), *zip(*columns, strict=True)]
-            parts.append(f"## {table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
-        markdown.write_text("\n".join(parts))
-        targets = [vars(each) for each in self.targets]
-        document = {"facts": self.facts, "rows": self.rows, "bursts": self.bursts, "targets": targets}
-        data.write_text(json.dumps(document, indent=2) + "\n")
-        return [markdown, data]
+        data = {"rows": self.rows, "bursts": self.bursts, "targets": [vars(each) for each in self.targets]}
+        return write(folder, "connect", "What a connect costs", self.tables(), self.facts, data)
 
 
 def _rows(results: Results) -> Iterable[dict[str, Any]]:
@@ -148,10 +108,10 @@ def _targets(results: Results) -> Iterable[Target]:
         if ("warm", nodes) not in rows:
             continue
         row = rows["warm", nodes]
-        yield _at_most(driver, f"warm, {nodes} nodes: time x raw", row["time_ratio"], _WARM[driver])
-        yield _at_most(driver, f"warm, {nodes} nodes: CPU x raw", row["cpu_ratio"], _CPU)
-        yield _at_most(driver, f"warm, {nodes} nodes: logins each", row["logins"], _LOGINS)
-        yield _at_most(driver, f"stagger=0, {nodes} nodes: logins each", rows["stagger=0", nodes]["logins"], float(nodes))
+        yield at_most(driver, f"warm, {nodes} nodes: time x raw", row["time_ratio"], _WARM[driver])
+        yield at_most(driver, f"warm, {nodes} nodes: CPU x raw", row["cpu_ratio"], _CPU)
+        yield at_most(driver, f"warm, {nodes} nodes: logins each", row["logins"], _LOGINS)
+        yield at_most(driver, f"stagger=0, {nodes} nodes: logins each", rows["stagger=0", nodes]["logins"], float(nodes))
     if ("naive", 30) in rows:
         ratio, (low, high) = rows["naive", 30]["time_ratio"], _NAIVE
         yield Target(driver, "naive, 30 nodes: time x raw", f"{low:g}-{high:g}", f"{ratio:.2f}", met=low <= ratio <= high)
@@ -159,32 +119,10 @@ def _targets(results: Results) -> Iterable[Target]:
     if "warm" in bursts:
         warm = bursts["warm"]
         what = f"{warm.connects} warm at once, {warm.nodes} nodes"
-        yield _at_most(driver, f"{what}: time x raw", warm.p50 / bursts["raw"].p50, _BURST)
-        yield _at_most(driver, f"{what}: logins each", mean(warm.logins) / warm.connects, _BURST_LOGINS)
-        yield _at_most(driver, f"{what}: breakers moved", warm.unwell, 0)
+        yield at_most(driver, f"{what}: time x raw", warm.p50 / bursts["raw"].p50, _BURST)
+        yield at_most(driver, f"{what}: logins each", mean(warm.logins) / warm.connects, _BURST_LOGINS)
+        yield at_most(driver, f"{what}: breakers moved", warm.unwell, 0)
     if "cold" in bursts:
         cold = bursts["cold"]
         what = f"{cold.connects} cold at once, {cold.nodes} nodes: logins in all"
-        yield _at_most(driver, what, max(cold.logins), cold.nodes + _COLD_EXTRA)
-
-
-def _at_most(driver: str, what: str, measured: float, limit: float) -> Target:
-    exact = f"{measured}" if isinstance(measured, int) else f"{measured:.3f}"
-    return Target(driver, what, f"≤ {limit:g}", exact, met=measured <= limit)
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()]
-
-
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in head:
-        table.add_column(name, justify="left" if name in {"driver", "way", "what", "wanted", ""} else "right")
-    last = ""
-    for row in rows:
-        if last and row[0] != last:
-            table.add_section()
-        last = row[0]
-        table.add_row(*row)
-    return table
+        yield at_most(driver, what, max(cold.logins), cold.nodes + _COLD_EXTRA)

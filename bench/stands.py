@@ -103,31 +103,40 @@ class MariadbStand:
 
 
 class PostgresStand:
-    """One PostgreSQL primary with as many addresses as there are nodes: standbys would take no read-write connect."""
+    """One PostgreSQL primary with as many addresses as there are nodes: standbys would take no read-write connect.
+
+    With `standbys` it is a primary and so many standbys, a node each.
+    """
 
     driver = "asyncpg"
     rest = 0.003
 
     def __init__(self, cluster: PostgresCluster, version: str) -> None:
         self._node = cluster.primary
+        self._ports = [node.port for node in cluster.nodes]
         self._version = version
         self._log_position = 0
         self._logins = 0
 
     @classmethod
     @contextmanager
-    def open(cls, nodes: int) -> Iterator[PostgresStand]:
-        """A server for up to so many nodes; stopped and removed at the end, however it comes."""
+    def open(cls, nodes: int, standbys: int) -> Iterator[PostgresStand]:
+        """A server, or several, for up to so many nodes; stopped and removed at the end, however it comes."""
         addresses = ",".join(f"127.0.0.{number}" for number in range(1, nodes + 1))
         settings = {"listen_addresses": addresses, "log_connections": "on", "max_connections": _MOST_CONNECTIONS}
-        with PostgresCluster(0, settings=settings) as cluster:
+        with PostgresCluster(standbys, settings=settings) as cluster:
             yield cls(cluster, cluster.primary.value("show server_version"))
 
     def url(self, node: int) -> str:
-        return f"postgresql://postgres@127.0.0.{1 + node}:{self._node.port}/postgres"
+        host, port = (1 + node, self._node.port) if len(self._ports) == 1 else (1, self._ports[node])
+        return f"postgresql://postgres@127.0.0.{host}:{port}/postgres"
 
     def behind(self, nodes: int) -> str:
-        return f"{nodes} loopback addresses of 1 PostgreSQL primary ({self._version}, trust)"
+        standbys = len(self._ports) - 1
+        servers = (
+            f"a PostgreSQL primary and {standbys} standbys" if standbys else f"{nodes} loopback addresses of 1 PostgreSQL primary"
+        )
+        return f"{servers} ({self._version}, trust)"
 
     def logins(self) -> int:
         with self._node.log.open("rb") as log:  # a line is written before the client hears that it is let in
@@ -144,9 +153,14 @@ class PostgresStand:
         await conn.close()
 
 
-def open_stand(driver: str, nodes: int, *, autocommit: bool) -> AbstractContextManager[Stand]:
-    """Servers for one of `DRIVERS`. asyncpg knows nothing but autocommit, aiomysql starts with it off unless told."""
-    return MariadbStand.open(nodes, autocommit=autocommit) if driver == MariadbStand.driver else PostgresStand.open(nodes)
+def open_stand(driver: str, nodes: int, *, autocommit: bool = False, standbys: int = 0) -> AbstractContextManager[Stand]:
+    """Servers for one of `DRIVERS`. asyncpg knows nothing but autocommit, aiomysql starts with it off unless told.
+
+    `standbys`: of PostgreSQL, so many servers besides the primary, and no more nodes than servers.
+    """
+    if driver == MariadbStand.driver:
+        return MariadbStand.open(nodes, autocommit=autocommit)
+    return PostgresStand.open(nodes, standbys)
 
 
 def _connections(counter: Any) -> int:

@@ -8,6 +8,7 @@ What users import; nothing else lives here.
 
 from .cluster import Cluster, connect
 from .errors import (
+    AcquireTimeout,
     AllNodesFailed,
     ClusterError,
     ClusterTimeout,
@@ -16,7 +17,11 @@ from .errors import (
     LoginAbandoned,
     NodeNotFit,
     NoNodeAvailable,
+    NotLeased,
     NotOpen,
+    ReadyTimeout,
+    TooManyWaiters,
+    TransactionOutcomeUnknown,
     UnknownNode,
     WrongLoop,
 )
@@ -27,6 +32,7 @@ from .view import ClusterView
 __version__ = "0.1.0"
 
 __all__ = [
+    "AcquireTimeout",
     "AllNodesFailed",
     "Cluster",
     "ClusterError",
@@ -41,9 +47,13 @@ __all__ = [
     "Node",
     "NodeNotFit",
     "NodeStats",
+    "NotLeased",
     "NotOpen",
+    "ReadyTimeout",
     "Role",
     "Target",
+    "TooManyWaiters",
+    "TransactionOutcomeUnknown",
     "UnknownNode",
     "WrongLoop",
     "__version__",

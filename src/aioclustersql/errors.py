@@ -134,8 +134,16 @@ class TooManyWaiters(ClusterError):
 class TransactionOutcomeUnknown(ClusterError):
     """The connection was lost, or the time was over, after COMMIT was sent: it may or may not have been carried out.
 
-    Nothing was run again. Look in the database, or say `idempotent=True` where running twice does no harm. The cause is the
-    driver's exception.
+    Also raised where a transaction was over before its COMMIT (an implicit commit by DDL, a COMMIT or ROLLBACK of the unit's
+    own), as then a part of the unit may be committed and another not. Nothing was run again. Look in the database, or say
+    `idempotent=True` where running twice does no harm. The cause is the driver's exception; `node` is the name of the node.
     """
 
     sqlstate = "08007"
+
+    def __init__(self, message: str, node: str | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self), self.node))

@@ -20,9 +20,13 @@ __all__ = [
     "LoginStarted",
     "LoginSucceeded",
     "NodeAdded",
+    "NodeDraining",
     "NodeRemoved",
+    "NodeResumed",
     "NodeUpdated",
+    "OutcomeUnknown",
     "RoleChanged",
+    "RunRetried",
     "WriterChanged",
 ]
 
@@ -45,6 +49,20 @@ class NodeAdded(Event):
 @dataclass(frozen=True, slots=True)
 class NodeUpdated(Event):
     """A node has a new address, weight or options for its future logins."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDraining(Event):
+    """A node is to be left: who holds a connection there for long (LISTEN, an advisory lock) should give it back now."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResumed(Event):
+    """A drained node is used again."""
 
     node: str
 
@@ -141,6 +159,24 @@ class ConnectFailed(Event):
     """A caller got an error instead of a connection."""
 
     seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRetried(Event):
+    """A unit of work failed in its run number `run` on `node`, was undone, and runs again after `pause` seconds."""
+
+    node: str
+    run: int
+    error: str
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeUnknown(Event):
+    """Nobody can say whether a transaction on `node` was committed; the caller was told so, or said `idempotent`."""
+
+    node: str
     error: str
 
 

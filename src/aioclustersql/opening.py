@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 
 from .node import Wants
 from .runtime.engine import Engine
-from .runtime.pooled import Pooled
 
 __all__ = ["Acquiring", "Connecting", "Opening"]
 
@@ -105,21 +104,16 @@ class Acquiring(Opening[C]):
     def __name__(self) -> str:
         return "acquire"
 
-    async def _lease(self) -> Pooled[C]:
+    async def _open(self) -> C:
         pool = self._pool = self._engine.pool_here()
         slot = pool.take(self._wants)
         if slot is None:
-            slot = await pool.acquire(self._wants, pool.loop.time() + self._timeout)
+            slot = await pool.wait(self._wants, pool.loop.time() + self._timeout)
         slot.interrupt = self._interrupt
-        return slot
-
-    async def _open(self) -> C:
-        return (await self._lease()).conn
-
-    async def __aenter__(self) -> C:
-        slot = await self._lease()
         self._slot, self._turn = slot, slot.turn
         return slot.conn
+
+    __aenter__ = _open
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from .errors import ConfigError
 from .node import Target, Wants
 from .opening import Acquiring, Connecting
+from .runtime.beginning import make_request
 from .runtime.engine import Engine
+from .runtime.transacting import Transacting
+from .runtime.work import RunRequest
 from .settings import flag, lag, seconds
 
 __all__ = ["ClusterView", "Defaults"]
 
 C = TypeVar("C")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,8 @@ class ClusterView(Generic[C]):
         if dsn is not None:
             raise ConfigError("connect() takes no address ('dsn'): the nodes are the cluster's; register them with add_node")
         own = self._defaults
-        wants = self._wants(target, None, None)
-        limit = seconds(timeout, self._connect_timeout, "timeout")
+        wants = own.wants if target is None else self._wants(target, None, None)
+        limit = self._connect_timeout if timeout is None else seconds(timeout, 0.0, "timeout")
         again = own.wait if wait is None else wait
         may_cut = own.interrupt if interrupt is None else interrupt
 
@@ -170,6 +175,74 @@ class ClusterView(Generic[C]):
         if self._engine.registry.interruptions.reason(conn) is None:  # else it was taken from him, and he may not know
             pool = self._engine.pool_here()
             pool.release(pool.lease_of(conn))
+
+    def transaction(
+        self,
+        conn: C | None = None,
+        /,
+        *,
+        target: str | None = None,
+        isolation: str | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+        timeout: float | None = None,
+    ) -> Transacting[C]:
+        """A transaction for the length of a block: `async with cluster.transaction() as conn: ...` commits at its end, and rolls
+        back when the block raises. On a writable node, unless `target` says otherwise.
+
+        With `conn`, a connection that the caller has, it begins there, or sets a savepoint if a transaction is open.
+
+        isolation: "read committed", "repeatable read", "serializable" or "read uncommitted"; None is the session's own.
+        readonly: it takes no writes; always so for the targets that standbys serve. deferrable: PostgreSQL's.
+        timeout: seconds to wait for a connection on which a transaction can begin; None is the cluster's `acquire_timeout`.
+
+        Raises what `acquire` raises, and `TransactionOutcomeUnknown` when the connection is lost after COMMIT was sent. The block
+        is never run again; `run` does that.
+        """
+        engine, own = self._engine, self._defaults
+        beginner = engine.runner_here().beginner if conn is None else engine.beginner
+        request = make_request(
+            self._wants(target, None, None),
+            isolation=isolation,
+            readonly=readonly,
+            deferrable=deferrable,
+            interrupt=own.interrupt,
+        )
+        return Transacting(beginner, request, seconds(timeout, self._acquire_timeout, "timeout"), conn)
+
+    async def run(
+        self,
+        work: Callable[[C, *Ts], Awaitable[T]],
+        *args: *Ts,
+        target: str | None = None,
+        isolation: str | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+        attempts: int | None = None,
+        timeout: float | None = None,
+        idempotent: bool = False,
+    ) -> T:
+        """Await `work(conn, *args)` in a transaction, commit, and return its result; the whole again, elsewhere if need be, when
+        that is safe: a deadlock or a certification conflict, a node that fails or is demoted. `work` may so run several times.
+
+        attempts: how many runs at most; None is the cluster's. timeout: seconds over all of them; None is `run_timeout`.
+        idempotent: run it again also when nobody knows whether COMMIT was carried out; running twice must do no harm.
+        target, isolation, readonly, deferrable: as for `transaction`.
+
+        Raises what `work` raises, or the driver's error with notes when it may not run again; `TransactionOutcomeUnknown`, and
+        never a silent second run, when COMMIT was sent and not answered; what `acquire` raises.
+        """
+        own = self._defaults
+        request = make_request(
+            self._wants(target, None, None),
+            isolation=isolation,
+            readonly=readonly,
+            deferrable=deferrable,
+            interrupt=own.interrupt,
+        )
+        limit = seconds(timeout, self._run_timeout, "timeout")
+        runs = own.attempts if attempts is None else attempts
+        return await self._engine.runner_here().run(RunRequest(request, limit, runs, flag(idempotent, "idempotent")), work, *args)
 
     def _wants(self, target: str | None, max_lag: float | None, max_lag_bytes: float | None) -> Wants:
         own = self._defaults.wants

@@ -13,8 +13,9 @@ import aiomysql
 import pytest
 from pymysql.constants import CLIENT
 
-from aioclustersql.drivers.aiomysql import AiomysqlDriver, _is_on
+from aioclustersql.drivers.aiomysql import AiomysqlDriver
 from aioclustersql.drivers.aiomysql_options import as_latin1
+from aioclustersql.drivers.aiomysql_wire import is_on
 from aioclustersql.drivers.base import Endpoint
 from aioclustersql.drivers.sockets import classify_os_error
 from aioclustersql.drivers.tls import TlsMode
@@ -311,4 +312,4 @@ def test_causes_are_followed_to_the_first_meaning():
     ],
 )
 def test_read_only_is_a_number_or_a_word(value: object, on: bool):
-    assert _is_on(value) is on
+    assert is_on(value) is on

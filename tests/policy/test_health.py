@@ -234,3 +234,11 @@ class Life(RuleBasedStateMachine):
 
 TestWhateverHappens = Life.TestCase
 TestWhateverHappens.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, derandomize=True)
+
+
+def test_where_a_monitor_looks_soft_failures_alone_never_open_it():
+    breaker = Breaker()
+    for _ in range(10):
+        breaker = step(breaker, SOFT, 0.0, LONGEST, watched=True)
+    assert (breaker.health, breaker.soft_failures) == (SUSPECT, 10)
+    assert step(breaker, HARD, 0.0, LONGEST, watched=True).health is DOWN

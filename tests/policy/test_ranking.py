@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from aioclustersql.node import Role, Target
-from aioclustersql.policy.ranking import BAND, Fit, Fits, Order, eligible, fit, fits, order, pick
+from aioclustersql.node import Role, Target, Wants
+from aioclustersql.policy.ranking import BAND, Fit, Fits, Order, eligible, fit, fits, lags, order, pick
 
 YES, FALLBACK, NO = Fit
 
@@ -245,3 +245,43 @@ def test_of_many_kept_connections_a_far_node_gets_its_part():
 def test_kept_connections_are_shared_by_weight():
     spread = shares({"a": 0.01, "b": 0.01, "c": 0.01}, 600, kept=True, weights={"c": 2.0})
     assert (spread["a"], spread["b"], spread["c"]) == pytest.approx((0.25, 0.25, 0.5), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("role", "writer", "superseded", "served"),
+    [
+        (Role.PEER, None, False, {"any": YES, "read-write": YES, "primary": YES, "prefer-standby": YES}),
+        (Role.PEER, True, False, {"any": YES, "read-write": YES, "primary": YES, "prefer-standby": FALLBACK}),
+        (Role.PEER, False, False, {"any": YES, "prefer-standby": YES, "standby": YES}),
+        (Role.PRIMARY, True, False, {"any": YES, "read-write": YES, "primary": YES, "prefer-standby": FALLBACK}),
+        (Role.PRIMARY, False, False, {"any": YES, "prefer-standby": YES, "standby": YES}),
+        (Role.PRIMARY, None, True, {"any": YES}),
+        (Role.READ_ONLY, False, False, {"any": YES, "prefer-standby": FALLBACK, "read-only": YES}),
+        (Role.UNKNOWN, True, False, dict.fromkeys(Target, YES)),
+        (Role.UNKNOWN, False, False, {"any": YES, "prefer-standby": YES, "standby": YES, "read-only": YES}),
+    ],
+)
+def test_a_nodes_place_among_the_others_decides_what_it_serves(
+    role: Role, writer: bool | None, superseded: bool, served: dict[str, Fit]
+):
+    found = fits(role, writer=writer, superseded=superseded)
+    assert {target: fitness for target, fitness in found.items() if fitness is not NO} == served
+
+
+@pytest.mark.parametrize(
+    ("wants", "lag", "lag_bytes", "too_far"),
+    [
+        (Wants(), None, None, False),
+        (Wants(max_lag=2.0), 2.0, None, False),
+        (Wants(max_lag=2.0), 2.1, 0, True),
+        (Wants(max_lag=2.0), None, 0, True),
+        (Wants(max_lag_bytes=100), None, 100, False),
+        (Wants(max_lag_bytes=100), 0.0, 101, True),
+        (Wants(max_lag_bytes=100), 0.0, None, True),
+        (Wants(max_lag=2.0, max_lag_bytes=100), 1.0, 101, True),
+    ],
+)
+def test_an_unknown_lag_is_too_far_behind_where_a_limit_is_set(
+    wants: Wants, lag: float | None, lag_bytes: int | None, too_far: bool
+):
+    assert lags(wants, lag, lag_bytes) is too_far

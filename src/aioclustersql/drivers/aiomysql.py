@@ -1,6 +1,7 @@
 """MySQL and MariaDB (Galera too) by way of aiomysql: login, validation, farewell, meaning of errors.
 
-Connections are aiomysql's own. Rule: whatever ends a login early, its socket is closed before the exception leaves here.
+Connections are aiomysql's own. What becomes of one in use is in `aiomysql_reset` and `aiomysql_transaction`; nodes are probed in
+`aiomysql_probe`. Rule: whatever ends a login early, its socket is closed before the exception leaves here.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -9,21 +10,21 @@ Connections are aiomysql's own. Rule: whatever ends a login early, its socket is
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
-from struct import Struct
+from collections.abc import Mapping
 from typing import Any
 
 import aiomysql
 from pymysql.constants import CLIENT, COMMAND
-from pymysql.protocol import OKPacketWrapper
 
 from ..errors import ConfigError, NodeNotFit
 from ..failure import FailureKind
 from ..node import Role, Target
+from . import aiomysql_probe, aiomysql_reset, aiomysql_transaction
 from .aiomysql_options import SCHEMES, as_latin1, override_endpoint, parse_endpoint
-from .base import Endpoint
+from .aiomysql_wire import answer, drop, error_code, is_on, rows, run, text
+from .base import Endpoint, Observation, Transaction, TransactionOptions
 from .mysql_errors import HOST_BLOCKED_NOTE, classify_code
-from .sockets import classify_os_error
+from .sockets import classify_os_error, last_received
 from .tls import Tls
 
 __all__ = ["AiomysqlDriver"]
@@ -37,11 +38,6 @@ _READ_ONLY = "SELECT @@global.read_only"
 _ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
 _ROLE_ANYWHERE = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')"  # slower, but MySQL has no wsrep_on
 _UNKNOWN_VARIABLE = 1193
-
-_NO_ROWS = b"\0\0\0"
-"""How the answer to a statement that changes no row begins: success, no row, no new key."""
-_STATUS = Struct("<3xHH")
-"""What follows that: the session's status, and the number of warnings."""
 
 _TEXTS = (
     # aiomysql and the libraries under it raise these without a code
@@ -63,7 +59,8 @@ class _LoggingIn(aiomysql.Connection):
     """
 
     def _set_keep_alive(self) -> None:
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        writer: Any = self._writer
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def _set_nodelay(self, value: bool) -> None:
         pass  # it is on: asyncio's and uvloop's TCP transports set it when they are made
@@ -84,7 +81,7 @@ class _TlsConnection(_LoggingIn):
             raise aiomysql.OperationalError(2026, "TLS is required (sslmode), but the server does not offer it")
 
     def _close_on_cancel(self) -> None:
-        _drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
+        drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
         super()._close_on_cancel()
 
 
@@ -118,8 +115,9 @@ class AiomysqlDriver:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
         conn.autocommit_mode = wanted
-        if type(conn) is _LoggingIn:
+        if not isinstance(conn, _TlsConnection):
             conn.__class__ = aiomysql.Connection  # what users get is the driver's own
+        aiomysql_reset.remember(conn)
         return conn
 
     def _new(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
@@ -165,13 +163,13 @@ class AiomysqlDriver:
         try:
             warnings = await self._do(conn, _WRITABLE)
         except aiomysql.Error as exc:
-            if _code(exc) != _OUT_OF_RANGE:
+            if error_code(exc) != _OUT_OF_RANGE:
                 raise
         else:
             if warnings == 0:
                 return True
-        ((read_only,),) = await self._rows(conn, _READ_ONLY)
-        return not _is_on(read_only)
+        ((read_only,),) = await rows(conn, _READ_ONLY)
+        return not is_on(read_only)
 
     async def _do(self, conn: aiomysql.Connection, statement: str) -> int:
         """Run a statement without a result, in one round trip with the autocommit mode where that has to be set.
@@ -182,42 +180,24 @@ class AiomysqlDriver:
         if mode is not None and mode != conn.get_autocommit():
             await conn._execute_command(COMMAND.COM_QUERY, f"SET AUTOCOMMIT = {int(mode)};{statement}")
             try:
-                await self._answer(conn)
+                await answer(conn)
             except aiomysql.ProgrammingError:  # a proxy between that takes one statement at a time
                 await conn.autocommit(mode)
             else:
-                return await self._answer(conn)
-        await conn._execute_command(COMMAND.COM_QUERY, statement)
-        return await self._answer(conn)
-
-    async def _answer(self, conn: aiomysql.Connection) -> int:
-        packet = await conn._read_packet()
-        data: bytes = packet.get_all_data()
-        warnings: int
-        if data.startswith(_NO_ROWS) and len(data) >= _STATUS.size:
-            conn.server_status, warnings = _STATUS.unpack_from(data)
-        else:
-            answer = OKPacketWrapper(packet)
-            conn.server_status, warnings = answer.server_status, answer.warning_count
-        return warnings
+                return await answer(conn)
+        return await run(conn, statement)
 
     async def _role(self, conn: aiomysql.Connection) -> tuple[bool, bool]:
         """Whether it is read_only, and whether it is a Galera node."""
         if "MariaDB" in conn.get_server_info():
             try:
-                ((read_only, galera),) = await self._rows(conn, _ROLE)
-                return _is_on(read_only), _is_on(galera)
+                ((read_only, galera),) = await rows(conn, _ROLE)
+                return is_on(read_only), is_on(galera)
             except aiomysql.Error as exc:
-                if _code(exc) != _UNKNOWN_VARIABLE:  # built without wsrep
+                if error_code(exc) != _UNKNOWN_VARIABLE:  # built without wsrep
                     raise
-        values = {_text(name): value for name, value in await self._rows(conn, _ROLE_ANYWHERE)}
-        return _is_on(values["read_only"]), _is_on(values.get("wsrep_on", 0))
-
-    async def _rows(self, conn: aiomysql.Connection, sql: str) -> Sequence[tuple[Any, ...]]:
-        async with conn.cursor(aiomysql.Cursor) as cursor:
-            await cursor.execute(sql)
-            rows: Sequence[tuple[Any, ...]] = await cursor.fetchall()
-            return rows
+        values = {text(name): value for name, value in await rows(conn, _ROLE_ANYWHERE)}
+        return is_on(values["read_only"]), is_on(values.get("wsrep_on", 0))
 
     async def close(self, conn: aiomysql.Connection) -> None:
         """Say goodbye, so that the server counts no aborted client, and wait until the socket is closed."""
@@ -236,7 +216,7 @@ class AiomysqlDriver:
 
     def terminate(self, conn: aiomysql.Connection) -> None:
         """Close the socket at once. A task that is waiting for a result there gets error 2013."""
-        _drop(conn)
+        drop(conn)
 
     def is_closed(self, conn: aiomysql.Connection) -> bool:
         """Whether it was closed here, or an end of file or error from the server has been seen."""
@@ -244,6 +224,41 @@ class AiomysqlDriver:
         if reader is None or writer is None:
             return True
         return bool(reader.eof_received or reader.exception() is not None or writer.transport.is_closing())
+
+    async def ping(self, conn: aiomysql.Connection) -> None:
+        """As `Driver.ping`. Not COM_PING, which a Galera node answers that serves nothing."""
+        await run(conn, _READY)
+
+    async def baseline(self, conn: aiomysql.Connection) -> aiomysql_reset.Session:
+        """As `Driver.baseline`: charset, autocommit mode, default database, system variables; on MariaDB the role, and what
+        user variables hold text or numbers.
+        """
+        return await aiomysql_reset.baseline(conn)
+
+    async def reset(self, conn: aiomysql.Connection, baseline: object) -> None:
+        """As `Driver.reset`, in one round trip (the first one of a connection to MariaDB in two). Raises 2014 in the middle of an
+        unbuffered result. A proxy between has to take commands that are sent without waiting for each answer.
+        """
+        await aiomysql_reset.reset(conn, baseline if isinstance(baseline, aiomysql_reset.Session) else None)
+
+    def in_transaction(self, conn: aiomysql.Connection) -> bool:
+        """As `Driver.in_transaction`. An error carries no status: what a deadlock rolled back shows with the next answer."""
+        return aiomysql_transaction.in_transaction(conn)
+
+    async def begin(self, conn: aiomysql.Connection, options: TransactionOptions) -> Transaction:
+        """As `Driver.begin`, in one round trip; what ends it restores the autocommit mode in the same."""
+        return await aiomysql_transaction.begin(conn, options)
+
+    async def probe(self, conn: aiomysql.Connection, *, causal: bool) -> Observation:
+        """As `Driver.probe`. A server with read_only=1 and without Galera is a standby, whose lag is None where the user has no
+        right to ask for it (REPLICATION CLIENT; MariaDB: SLAVE MONITOR).
+        """
+        return await aiomysql_probe.probe(conn, causal=causal)
+
+    def last_received(self, conn: aiomysql.Connection) -> float | None:
+        """As `Driver.last_received`."""
+        writer = conn._writer
+        return None if writer is None else last_received(writer.transport)
 
     def unwrap(self, conn: object) -> object:
         """Its pool hands out the connections themselves."""
@@ -265,32 +280,9 @@ def _meaning(exc: BaseException) -> FailureKind | None:
     """What this one exception says, whatever caused it."""
     if isinstance(exc, ConfigError):
         return FailureKind.CONFIGURATION
-    code = _code(exc)
+    code = error_code(exc)
     if code is not None:
         return classify_code(code, str(exc))
     if isinstance(exc, aiomysql.Error | RuntimeError):
         return next((kind for text, kind in _TEXTS if text in str(exc)), None)
     return classify_os_error(exc)
-
-
-def _code(exc: BaseException) -> int | None:
-    """The error code of the server or the client library; 0 counts as none."""
-    return exc.args[0] if isinstance(exc, aiomysql.Error) and exc.args and isinstance(exc.args[0], int) and exc.args[0] else None
-
-
-def _is_on(value: object) -> bool:
-    """A boolean system variable's value: a number or a word."""
-    return _text(value).upper() not in ("0", "OFF")
-
-
-def _text(value: object) -> str:
-    """A value as text; with `use_unicode=False` words are bytes."""
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
-
-
-def _drop(conn: aiomysql.Connection) -> None:
-    """Cut the socket off. Not by aiomysql's close(): that waits for TLS's farewell, and it takes the reader away, so that a
-    task in the middle of a result would stumble over None."""
-    writer, conn._writer = conn._writer, None
-    if writer is not None:
-        writer.transport.abort()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,9 @@ class AsyncpgDriver:
 
     name: str = "asyncpg"
     schemes: frozenset[str] = SCHEMES
+
+    def __init__(self) -> None:
+        self._cut_in_transaction: weakref.WeakSet[asyncpg.Connection[Any]] = weakref.WeakSet()
 
     def parse(self, dsn: str, options: Mapping[str, Any]) -> Endpoint:
         """As `Driver.parse`. Query options are libpq's (sslmode, application_name, options), those of `asyncpg.connect`,
@@ -117,6 +121,8 @@ class AsyncpgDriver:
     def terminate(self, conn: asyncpg.Connection[Any]) -> None:
         """As `Driver.terminate`."""
         with contextlib.suppress(Exception):
+            if self.in_transaction(conn):
+                self._cut_in_transaction.add(conn)
             conn.terminate()
 
     def is_closed(self, conn: asyncpg.Connection[Any]) -> bool:
@@ -139,8 +145,10 @@ class AsyncpgDriver:
         await asyncpg_session.reset(conn, baseline if isinstance(baseline, str) else "")
 
     def in_transaction(self, conn: asyncpg.Connection[Any]) -> bool:
-        """As `Driver.in_transaction`."""
-        return not conn.is_closed() and conn.is_in_transaction()
+        """As `Driver.in_transaction`. asyncpg forgets it when a connection is terminated: then what it said before."""
+        if getattr(conn, "_protocol", None) is None:
+            return conn in self._cut_in_transaction
+        return conn.is_in_transaction()
 
     async def begin(self, conn: asyncpg.Connection[Any], options: TransactionOptions) -> asyncpg_session.SessionTransaction:
         """As `Driver.begin`: asyncpg's own kind of transaction."""

@@ -142,21 +142,26 @@ class Driver(Protocol[C]):
     async def reset(self, conn: C, baseline: object) -> None:
         """Make a used connection as good as new, in one round trip where the protocol allows.
 
-        Rolls back, drops temporary tables, locks, session variables, prepared statements of the session; restores the login's
-        own settings (charset, autocommit, `init_command`, `server_settings`) and the `baseline`. Raises when it cannot: then the
-        connection is to be closed.
+        Rolls back, drops temporary tables, locks and session variables, goes back to the login's role, database and settings
+        (charset, autocommit, `init_command`, `server_settings`) and to the `baseline`. Prepared statements go too, unless the
+        driver's own cache of them would. Raises when it cannot, as in the middle of a result: the connection is to be closed.
         """
         ...
 
     def in_transaction(self, conn: C) -> bool:
-        """Whether a transaction is open there, as the server's last answer said. No I/O; `False` on a closed one."""
+        """Whether a transaction is open there, as the server's last answer said. No I/O.
+
+        On a closed connection too it is the last answer: it tells a unit that was rolled back with the connection, and may run
+        again, from one that had committed by then.
+        """
         ...
 
     async def begin(self, conn: C, options: TransactionOptions) -> Transaction:
         """Begin a transaction, explicitly; inside of one, set a savepoint (then `options` must be the default ones).
 
         The autocommit mode is on meanwhile, and restored at the end, so that an implicit commit (DDL) shows in `in_transaction`.
-        Read write unless `readonly`: a standby refuses it (`ROLE_CHANGED`). Raises `ConfigError` for what the server has not.
+        Read write unless `readonly`: a standby refuses it (`ROLE_CHANGED`). Raises `ConfigError` for what the server has not, and
+        for a savepoint's options.
         """
         ...
 

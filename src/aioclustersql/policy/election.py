@@ -42,8 +42,9 @@ def superseded(claims: Iterable[Claim]) -> Mapping[str, str]:
     }
     drawn = [claim.name for claim in winners if claim.alive]
     if len(drawn) > 1:
+        all_of, none_of = ("both", "neither") if len(drawn) == 2 else ("all", "none")
         text = (
-            f"{' and '.join(drawn)} all claim to be primary on timeline {newest}, so none of them is taken for it: "
+            f"{' and '.join(drawn)} {all_of} claim to be primary on timeline {newest}, so {none_of} is taken for it: "
             "stop the wrong one, or remove one if these are names of the same server"
         )
         causes.update(dict.fromkeys(drawn, text))

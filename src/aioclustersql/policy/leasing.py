@@ -80,13 +80,13 @@ def pick(serving: Serving, rng: Rng, waiting: int = 0, avoid: Collection[str] = 
     `waiting`: how many wait for the near ones already. `avoid`: rather no node of these.
     """
     near = serving.near
-    count = len(near)
-    if count > 1 and not avoid:
-        index = int(rng.random() * count)
-        one = near[index]
-        other = near[(index + 1 + int(rng.random() * (count - 1))) % count]
-        if one.book.idle and other.book.idle:
-            return _cheapest((one, other)).book
+    if near and not avoid:
+        one, other, count = near[0], near[-1], len(near)
+        if count > 2:
+            index = int(rng.random() * count)
+            one, other = near[index], near[(index + 1 + int(rng.random() * (count - 1))) % count]
+        if one.book.idle and other.book.idle:  # nearly always
+            return one.book if one is other or _cost_and_turn(one) < _cost_and_turn(other) else other.book
     ready = [offer for offer in near if offer.book.idle]
     if avoid:
         ready = [offer for offer in ready if offer.book.name not in avoid]
@@ -106,7 +106,8 @@ def _cheapest(offers: Sequence[Offer]) -> Offer:
 
 
 def _cost_and_turn(offer: Offer) -> tuple[float, int]:
-    return (offer.unit * (offer.book.busy + 1), offer.book.chosen)
+    book = offer.book
+    return (offer.unit * (len(book.leased) + len(book.returning) + 1), book.chosen)
 
 
 def worth(serving: Serving, book: Book, waiting: int, queue: float = 0.0) -> bool:

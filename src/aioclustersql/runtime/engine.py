@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
 from ..policy.ledger import Limits
 from ..policy.ranking import Fit
+from .beginning import Beginner
 from .choice import Stagger
 from .connector import Connector
 from .hooks import NoHooks
+from .lease import NoLeases
 from .member import Member
-
-# MONITOR
+from .monitor import Monitor
 from .pool import Pool, PoolSettings
 from .registry import Registry
+from .work import Runner
 
 __all__ = ["Engine", "Settings"]
 
@@ -46,7 +48,8 @@ class Engine(Generic[C]):
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
         self._pool: Pool[C] | None = None
-        self._monitor: Any = None
+        self._runner: Runner[C] | None = None
+        self._monitor: Monitor[C] | None = None
         self.is_open = False
 
     @property
@@ -65,6 +68,17 @@ class Engine(Generic[C]):
             )
         return pool
 
+    @property
+    def beginner(self) -> Beginner[C]:
+        """What begins transactions on connections that the caller has."""
+        return Beginner(self.registry, NoLeases(self.registry.cluster)) if self._runner is None else self._runner.beginner
+
+    def runner_here(self) -> Runner[C]:
+        """What runs units of work on pooled connections, for a caller in its event loop. Raises `NotOpen`, `WrongLoop`."""
+        self.pool_here()
+        assert self._runner is not None  # noqa: S101 - it comes and goes with the pool
+        return self._runner
+
     async def open(self) -> None:
         """Begin to keep a pool and a monitor in this loop. Waits for no server. Open already: nothing happens."""
         self.connector.bind(in_use=self.is_open)
@@ -75,10 +89,18 @@ class Engine(Generic[C]):
         registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
+        self._runner = Runner(Beginner(registry, self._pool))
         registry.hooks = self._pool
         self.connector.disposal.adopt = self._pool.adopter.adopt
         if settings.monitor_interval is not None:
-            pass  # MONITOR
+            self._monitor = Monitor(
+                registry,
+                self.connector.disposal,
+                interval=settings.monitor_interval,
+                timeout=settings.monitor_timeout,
+                target=settings.pool.target,
+            )
+            self._monitor.start(loop)
         self._pool.start()
 
     async def close(self, timeout: float) -> None:
@@ -92,7 +114,7 @@ class Engine(Generic[C]):
             if pool is not None and not pool.loop.is_closed():
                 await pool.stop(deadline)
         finally:
-            self._pool = self._monitor = None
+            self._pool = self._runner = self._monitor = None
             self.registry.hooks = NoHooks()
             self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():

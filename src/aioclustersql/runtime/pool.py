@@ -145,7 +145,7 @@ class Pool(Generic[C]):
     def take(self, wants: Wants, avoid: Collection[str] = ()) -> Pooled[C] | None:
         """A lease, if there is one at hand. Never waits: this is the way of nearly every acquire."""
         ledger = self.ledger
-        if self._closing or wants in ledger.groups:  # first come, first served
+        if self._closing or (ledger.waiting and wants in ledger.groups):  # first come, first served
             return None
         now = self.loop.time()
         known = self._known.get(wants)
@@ -163,7 +163,7 @@ class Pool(Generic[C]):
             else:
                 ledger.take(book, now)
                 self._turn = book.chosen = self._turn + 1
-                self._lent(slot, asyncio.current_task(), here() if self.settings.debug else None)
+                self._lent(slot, asyncio.current_task(self.loop), here() if self.settings.debug else None)
                 return slot
         return None
 
@@ -171,11 +171,12 @@ class Pool(Generic[C]):
         """A lease within the deadline. Raises as `Cluster.acquire`."""
         slot = self.take(wants, avoid)
         if slot is None:
-            slot = await self._wait(wants, deadline)
+            slot = await self.wait(wants, deadline)
         slot.interrupt = interrupt
         return slot
 
-    async def _wait(self, wants: Wants, deadline: float) -> Pooled[C]:
+    async def wait(self, wants: Wants, deadline: float) -> Pooled[C]:
+        """A lease, when `take` had none: one that comes back, or is opened. Raises as `Cluster.acquire`."""
         if self._closing:
             raise self._not_open()
         loop, settings = self.loop, self.settings
@@ -228,20 +229,31 @@ class Pool(Generic[C]):
             if slot.cut is None:
                 raise NotLeased(f"this connection of node {slot.node!r} was returned already{_by(slot)}")
             return
+        ledger, settings, conn = self.ledger, self.settings, slot.conn
         now = self.loop.time()
         slot.turn += 1
         slot.owner = None
-        if self.settings.debug:
+        if settings.debug:
             slot.returned_at = here()
-        self.ledger.give_back(slot, now)
-        conn = slot.conn
-        if self._is_closed(conn):
+        closed = self._is_closed(conn)
+        good = not closed and ledger.is_good(slot, now) and not ledger.is_too_full(slot.book)
+        if good and not (ledger.waiting or settings.always_reset or self._driver.in_transaction(conn)):
+            ledger.put_back(slot, now)
+        else:
+            ledger.give_back(slot, now)
+            self._returned(slot, now, closed=closed)
+        if self._all_back is not None:
+            self._see_whether_all_are_back()
+
+    def _returned(self, slot: Pooled[C], now: float, *, closed: bool) -> None:
+        """It is in our hands: what becomes of it?"""
+        if closed:
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
         elif not self.ledger.is_good(slot, now):
             self.close(slot)
-        elif self._driver.in_transaction(conn):
+        elif self._driver.in_transaction(slot.conn):
             taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
             _log.warning(
                 "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
@@ -254,7 +266,6 @@ class Pool(Generic[C]):
             self.returner.reset(slot)
         else:
             self.available(slot, now)
-        self._see_whether_all_are_back()
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""

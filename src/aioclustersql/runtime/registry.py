@@ -21,6 +21,7 @@ from ..errors import ConfigError, NodeNotFit, UnknownNode
 from ..failure import FailureKind
 from ..node import Health, Node, Role
 from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
+from ..policy.latency import CROWD
 from .bus import Bus
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
@@ -35,6 +36,7 @@ __all__ = ["Registry", "describe", "labelled"]
 C = TypeVar("C")
 
 _log = logging.getLogger("aioclustersql")
+_TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
 
 
 def describe(exc: BaseException, secret: str | None = None) -> str:
@@ -145,9 +147,12 @@ class Registry(Generic[C]):
     def drain(self, name: str, *, draining: bool) -> Member[C]:
         """From now on nothing new begins there; or, with `draining=False`, it does again. The node stays registered."""
         member = self.get(name)
-        member.draining = draining
-        self._changed()
-        self.settle(member)
+        if member.draining is not draining:
+            member.draining = draining
+            self._changed()
+            self.settle(member)
+            self.bus.emit(events.NodeDraining if draining else events.NodeResumed, node=name)
+            _log.info("cluster %s: node %s: %s", self.cluster, name, "draining" if draining else "in use again")
         return member
 
     def settle(self, *changed: Member[C]) -> None:
@@ -187,7 +192,8 @@ class Registry(Generic[C]):
         """The node logged us in after `seconds`."""
         member = attempt.member
         if attempt.is_of_the_address:
-            member.latency.observe(seconds, now)
+            crowded = len(member.attempts) > CROWD or attempt.company > CROWD
+            member.latency.observe(seconds, now, crowded=crowded)
             member.heard_at = now
         if self.bus.listeners:
             self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
@@ -212,6 +218,8 @@ class Registry(Generic[C]):
     def change_role(self, member: Member[C], role: Role, timeline: int | None = None) -> None:
         """The node is another than was known. A login does not tell the timeline, and a promotion begins a new one."""
         old, member.role, member.timeline = member.role, role, timeline
+        if old is Role.PRIMARY and role is Role.PEER:
+            return  # a fuller look at what a cheap check saw: no change
         self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
         if old is not Role.UNKNOWN:
             _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
@@ -274,7 +282,12 @@ class Registry(Generic[C]):
             return
         password = member.endpoint.password
         self.note_error(member, describe(exc, password if isinstance(password, str) else None))
-        self.watcher.look_at(member)
+        if self.watcher.watching:
+            self.watcher.look_at(member)
+        elif kind is FailureKind.ROLE_CHANGED and member.role in _TAKES_WRITES:
+            self.change_role(member, Role.UNKNOWN)  # nobody looks: only new logins tell what it is now
+            member.generation += 1
+            self.settle(member)
 
     def note_error(self, member: Member[C], error: str) -> None:
         """The latest error of a node, for all to see."""

@@ -246,8 +246,8 @@ class FakeDriver:
         await session.reset(conn, baseline if isinstance(baseline, dict) else {})
 
     def in_transaction(self, conn: FakeConnection) -> bool:
-        """`FakeConnection.in_transaction`, while it is open."""
-        return conn.in_transaction and not conn.closed
+        """`FakeConnection.in_transaction`; of a closed connection the last answer."""
+        return conn.in_transaction
 
     async def begin(self, conn: FakeConnection, options: TransactionOptions) -> session.FakeTransaction:
         """By `execute("BEGIN ...")`, or `execute("SAVEPOINT s1")` in a transaction; so do its commit and rollback."""
