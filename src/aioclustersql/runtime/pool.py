@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from ..errors import ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
 from ..failure import FailureKind
 from ..node import Target, Wants
+from ..policy.demand import drain_time
 from ..policy.leasing import Offer, Serving, arrange, pick, worth
 from ..policy.ledger import Book, Ledger, Limits, State
 from ..policy.ranking import Fit
@@ -36,6 +37,8 @@ C = TypeVar("C")
 
 LOOK_AGAIN = 0.02
 """For so many seconds the nodes that serve a want are kept; a change of health, role or lag is seen at once."""
+OF_LATE = 60.0
+"""What nobody has asked for in so many seconds, connections are not spread for."""
 CHECK_AFTER = 30.0
 """A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 _LOST = frozenset({FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
@@ -82,6 +85,8 @@ class Pool(Generic[C]):
         self._is_closed = self._driver.is_closed
         self._slots: dict[int, Pooled[C]] = {}
         self._known: dict[Wants, _Known] = {}
+        self._asked: dict[Wants, float] = {}
+        """When each want was asked for last, within `LOOK_AGAIN`."""
         self._turn = 0
         self._closing = False
         self._changes: list[asyncio.Future[Any]] = []
@@ -144,7 +149,11 @@ class Pool(Generic[C]):
             return None
         now = self.loop.time()
         known = self._known.get(wants)
-        serving = known.serving if known is not None and now < known.until else self.serving(wants, now)
+        if known is not None and now < known.until:
+            serving = known.serving
+        else:
+            self._asked[wants] = now
+            serving = self.serving(wants, now)
         while (book := pick(serving, self.registry.rng, ledger.waiting, avoid)) is not None:
             slot = cast("Pooled[C]", book.idle[-1])
             if not ledger.is_good(slot, now) or self._is_closed(slot.conn):
@@ -323,7 +332,7 @@ class Pool(Generic[C]):
     def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
         """Whether those who want this are better served there than by waiting on."""
         serving = self.serving(wants, now)
-        queue = self.ledger.drain_time(wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
+        queue = drain_time(self.ledger, wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
         return worth(serving, book, self.ledger.waiting, queue)
 
     def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:
@@ -380,9 +389,11 @@ class Pool(Generic[C]):
         return arrange(Offer(self.ledger.books[member.name], weight=member.weight) for member in self.registry.members)
 
     def servings(self) -> list[Serving]:
-        """The nodes of every want that was asked for of late."""
+        """The nodes of every want that was asked for of late; the others are forgotten."""
         now = self.loop.time()
-        return [self.serving(wants, now) for wants in list(self._known)]
+        self._asked = {wants: when for wants, when in self._asked.items() if now - when < OF_LATE}
+        self._known = {wants: known for wants, known in self._known.items() if wants in self._asked}
+        return [self.serving(wants, now) for wants in self._asked]
 
     def next_turn(self) -> int:
         """A number that grows with every choice."""
