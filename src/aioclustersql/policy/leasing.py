@@ -110,8 +110,9 @@ def _cost_and_turn(offer: Offer) -> tuple[float, int]:
 
 def worth(serving: Serving, book: Book, waiting: int) -> bool:
     """Whether somebody who waits is better served by a free connection there than by waiting for a near one."""
-    if any(offer.book is book for offer in serving.near):
-        return True
+    for offer in serving.near:
+        if offer.book is book:
+            return True
     limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in serving.near), default=float("inf"))
     return any(offer.book is book and offer.cost < limit for offer in serving.far)
 

@@ -162,6 +162,12 @@ class Ledger(Generic[W]):
             and self.total < self.limits.max_total
         )
 
+    def is_full(self, serving: list[Book]) -> bool:
+        """Whether nothing can be opened there before a connection is closed that serves somebody."""
+        if all(book.size >= self.limits.max_size for book in serving):
+            return True
+        return self.total >= self.limits.max_total and self.spare_elsewhere(serving) is None
+
     def add(self, slot: Slot, book: Book, now: float, rng: Rng) -> None:
         """A connection was opened: it is being looked at by us until `settle`, `lease` or `drop`."""
         slot.book, slot.generation = book, book.generation

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
-from ..policy.leasing import Offer, next_to_open
+from ..policy.leasing import Offer, Serving, next_to_open
 from ..policy.ledger import Book
 from ..policy.racing import FAILOVER, Reason
 from ..policy.ranking import Fit
@@ -68,6 +68,8 @@ class Opener(Generic[C]):
         if self._stopped or wants not in pool.ledger.groups:
             return
         serving = pool.serving(wants, now)
+        if self._is_full(serving):
+            return
         offers: Sequence[Offer] = serving.near
         if not offers:
             offers = pool.anybody().near
@@ -82,6 +84,11 @@ class Opener(Generic[C]):
             self._start(book, wants, now)
             due -= 1
         self._look_again(self._when(wants, books, login, now), now)
+
+    def _is_full(self, serving: Serving) -> bool:
+        """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
+        watched = serving.far or self._logins or self._rests  # what becomes otherwise with time alone
+        return bool(serving.near) and not watched and self._pool.ledger.is_full(serving.books)
 
     def consider_all(self) -> None:
         """For everybody who waits."""
