@@ -82,6 +82,7 @@ def constants() -> str:
         ("latencies that count as equal, difference", _seconds(ranking.NOISE), "ranking.NOISE"),
         ("weight of a new sample in the estimate", f"{latency.ALPHA:g}", "latency.ALPHA"),
         ("a sample counts at most this many times the estimate", f"{latency.CAP:g}", "latency.CAP"),
+        ("more logins of ours at once on a node are a crowd", f"{latency.CROWD}", "latency.CROWD"),
         ("logins that a percentile is taken from", f"{latency.WINDOW}", "latency.WINDOW"),
         ("none of them older than", _seconds(latency.WINDOW_AGE), "latency.WINDOW_AGE"),
         ("fewer than these say nothing", f"{latency.MIN_SAMPLES}", "latency.MIN_SAMPLES"),

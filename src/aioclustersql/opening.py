@@ -119,5 +119,5 @@ class Acquiring(Opening[C]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         slot = self._slot
-        if slot.turn == self._turn:  # else it was released by hand, and is somebody else's by now
+        if slot.turn == self._turn:  # else it was released by hand, and may be somebody else's by now
             self._pool.end(slot, exc)

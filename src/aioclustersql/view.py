@@ -124,8 +124,8 @@ class ClusterView(Generic[C]):
         if dsn is not None:
             raise ConfigError("connect() takes no address ('dsn'): the nodes are the cluster's; register them with add_node")
         own = self._defaults
-        wants = self._wants(target, None, None)
-        limit = seconds(timeout, self._connect_timeout, "timeout")
+        wants = own.wants if target is None else self._wants(target, None, None)
+        limit = self._connect_timeout if timeout is None else seconds(timeout, 0.0, "timeout")
         again = own.wait if wait is None else wait
         may_cut = own.interrupt if interrupt is None else interrupt
 
@@ -169,10 +169,12 @@ class ClusterView(Generic[C]):
     async def release(self, conn: C) -> None:
         """Give back what `await acquire()` leased. It is reset in the background, or closed when it is not fit for others.
 
+        Nothing happens to a connection that the cluster has closed under its user, because its node fell silent, say.
         Raises `UnknownNode` for a connection that is not leased from this cluster, `NotLeased` for one that was returned already.
         """
-        pool = self._engine.pool_here()
-        pool.release(pool.lease_of(conn))
+        if self._engine.registry.interruptions.reason(conn) is None:  # else it was taken from him, and he may not know
+            pool = self._engine.pool_here()
+            pool.release(pool.lease_of(conn))
 
     def transaction(
         self,

@@ -90,11 +90,24 @@ def test_a_host_is_a_host_alone(problems: Callable[..., list[str]], host: str) -
         ("[defaults]\ndbname = 'x'\n", "defaults.dbname: unknown key; did you mean 'database'?"),
         ("[defaults]\nhostname = 'x'\n", "defaults.hostname: unknown key; did you mean 'host'?"),
         ("[defaults]\nssl-mode = 'x'\n", "defaults.ssl-mode: unknown key; did you mean 'sslmode'?"),
+        ("min_size = 2\n", "min_size: unknown key; it belongs in [pool]"),
+        ("monitor_interval = 2\n", "monitor_interval: unknown key; it belongs in [monitor], as 'interval'"),
+        ("[poll]\n", "poll: unknown key; did you mean 'pool'?"),
+        ("[cluster]\nacquire_timeout = 1\n", "cluster.acquire_timeout: unknown key; it belongs in [pool]"),
+        ("[cluster]\nmonitor_timeout = 1\n", "cluster.monitor_timeout: unknown key; it belongs in [monitor], as 'timeout'"),
+        ("[cluster]\ntimeout = 1\n", "cluster.timeout: unknown key; did you mean 'run_timeout'?"),
+        ("[pool]\nminsize = 1\n", "pool.minsize: unknown key; did you mean 'min_size'?"),
+        ("[pool]\nattempts = 1\n", "pool.attempts: unknown key; it belongs in [cluster]"),
+        ("[monitor]\nintervall = 1\n", "monitor.intervall: unknown key; did you mean 'interval'?"),
+        ("[monitor]\nmonitor_interval = 1\n", "monitor.monitor_interval: unknown key; did you mean 'interval'?"),
         ('[cluster]\n"odd.key" = 1\n', None),
     ],
 )
 def test_an_unknown_key_gets_the_nearest_known_one(problems: Callable[..., list[str]], text: str, said: str | None) -> None:
-    known = "close_timeout, connect_timeout, driver, name, stagger, target"
+    known = (
+        "attempts, close_timeout, connect_timeout, debug, driver, max_lag, max_lag_bytes, name, run_timeout, stagger, target, "
+        "writers"
+    )
     assert problems(text + ONE_NODE) == [said or f'cluster."odd.key": unknown key; known are {known}']
 
 

@@ -225,6 +225,15 @@ async def test_a_ping_fails_on_a_node_that_serves_nothing(node: GaleraNode, conn
 # Transactions
 
 
+async def test_of_a_connection_that_was_cut_off_the_last_answer_counts(node: GaleraNode, conn: aiomysql.Connection):
+    await driver.begin(conn, PLAIN)
+    driver.terminate(conn)
+    assert driver.in_transaction(conn)
+    async with connected(node.dsn("app")) as other:
+        driver.terminate(other)
+        assert not driver.in_transaction(other)
+
+
 @pytest.mark.parametrize("autocommit", [True, False])
 async def test_a_transaction_commits_or_rolls_back_and_the_autocommit_mode_stays(node: GaleraNode, autocommit: bool):
     async with connected(node.dsn("app"), autocommit=autocommit) as conn:

@@ -89,6 +89,17 @@ async def test_kept_connections_spread_evenly(engine: Engine) -> None:
     assert all(28 <= share <= 39 for share in spread.values()), spread
 
 
+async def test_kept_connections_spread_evenly_right_after_a_burst(engine: Engine) -> None:
+    async with engine.cluster() as cluster:
+        await warm_up(cluster, WARM)
+        await close_all(engine, await asyncio.gather(*(cluster.connect() for _ in range(200))))
+        conns = [await cluster.connect() for _ in range(240)]
+        spread = shares(Counter(cluster.node_of(conn) for conn in conns))
+        await close_all(engine, conns)
+    assert len(spread) == 3
+    assert all(22 <= share <= 45 for share in spread.values()), spread
+
+
 async def test_connections_opened_and_closed_one_by_one_spread_evenly(engine: Engine) -> None:
     async with engine.cluster() as cluster:
         await warm_up(cluster, WARM)

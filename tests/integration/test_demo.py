@@ -19,6 +19,7 @@ from aioclustersql.demo.__main__ import main
 pytestmark = pytest.mark.integration
 
 _DEMO = [sys.executable, "-W", "error", "-m", "aioclustersql.demo"]
+_LAUNCHER = Path(__file__).parents[2] / "scripts" / "demo.py"
 
 
 class _Traces:
@@ -101,6 +102,18 @@ def test_a_signal_stops_everything_at_any_moment(moment: str, number: signal.Sig
     assert (demo.returncode, complaints) == (code, ""), output + rest
     assert "Traceback" not in output + rest
     assert not traces.left()
+
+
+@pytest.mark.parametrize("module", ["aioclustersql.dsn", "aioclustersql.cluster", "aioclustersql.demo"])
+def test_a_signal_during_the_import_is_quiet(module: str) -> None:
+    command = [sys.executable, "-W", "error", "-X", "importtime", str(_LAUNCHER)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stderr is not None
+        assert any(line.split()[-1] == module for line in demo.stderr)
+        demo.send_signal(signal.SIGINT)
+        rest = demo.stderr.read()
+    assert demo.returncode == 130
+    assert "Traceback" not in rest
 
 
 def test_impatience_changes_nothing() -> None:

@@ -128,6 +128,31 @@ def test_a_node_that_was_only_ever_cut_off_has_the_bound_as_its_estimate():
     assert (latency.known, latency.estimate(100.0)) == (True, 1.0)
 
 
+def test_a_login_in_a_crowd_of_ours_never_raises_the_estimate():
+    latency = settled(0.010)
+    latency.observe(0.5, 0.0, crowded=True)
+    assert latency.estimate(0.0) == 0.010
+
+
+def test_a_login_in_a_crowd_of_ours_lowers_the_estimate():
+    latency = settled(0.010)
+    latency.observe(0.005, 0.0, crowded=True)
+    assert latency.estimate(0.0) == pytest.approx((1 - ALPHA) * 0.010 + ALPHA * 0.005)
+
+
+def test_a_login_in_a_crowd_of_ours_says_nothing_of_percentiles():
+    latency = latency_of(*[0.010] * MIN_SAMPLES)
+    latency.observe(0.5, 0.0, crowded=True)
+    latency.observe(0.001, 0.0, crowded=True)
+    assert latency.quantile(0.0, 0.0) == latency.quantile(1.0, 0.0) == 0.010
+
+
+def test_of_a_node_never_measured_even_a_login_in_a_crowd_is_the_estimate():
+    latency = LoginLatency()
+    latency.observe(0.5, 0.0, crowded=True)
+    assert (latency.estimate(0.0), latency.samples) == (0.5, 1)
+
+
 def test_a_percentile_needs_twenty_samples():
     latency = latency_of(*[0.010] * (MIN_SAMPLES - 1))
     assert latency.p95(0.0) is None

@@ -40,10 +40,24 @@ def test_an_estimate_of_nothing_can_grow():
     assert (after(0.0, *[0.010] * 100).estimate(0.0) or 0.0) > 0.009
 
 
-def test_an_idle_estimate_returns_to_its_own_minimum():
+def test_an_idle_estimate_returns_to_its_own_minimum_after_three_seconds():
     trip = after(0.010, 0.020)
-    assert trip.estimate(3.0) == pytest.approx(0.010 + 0.002 * math.exp(-1))
+    assert trip.estimate(3.0) == pytest.approx(0.012)
+    assert trip.estimate(6.0) == pytest.approx(0.010 + 0.002 * math.exp(-1))
     assert trip.estimate(60.0) == pytest.approx(0.010)
+
+
+def test_one_or_two_stalls_are_noise():
+    assert (after(0.010, 1.0, 1.0).estimate(0.0) or 0.0) < 0.015
+    assert (after(0.010, 1.0, 1.0, 0.010, 1.0, 1.0).estimate(0.0) or 0.0) < 0.025
+
+
+def test_three_samples_in_a_row_beyond_the_cap_push_the_estimate_up_to_the_smallest_of_them():
+    assert after(0.010, 0.3, 0.2, 0.4).estimate(0.0) == 0.2
+
+
+def test_a_probe_every_second_is_enough_to_know_a_slow_node():
+    assert after(0.001, *[0.020] * 3, every=1.0).estimate(3.0) == 0.020
 
 
 def test_two_samples_below_the_estimate_are_not_enough_to_pull_it_down():

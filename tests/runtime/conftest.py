@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 import pytest
@@ -19,6 +19,12 @@ class Racing(Protocol):
     """As `tools.racing`."""
 
     def __call__(self, *rows: Row, **settings: Any) -> tuple[FakeCluster, FakeDriver]: ...
+
+
+class Pooling(Protocol):
+    """As `tools.racing`, and opened; without a monitor."""
+
+    def __call__(self, *rows: Row, **settings: Any) -> Awaitable[tuple[FakeCluster, FakeDriver]]: ...
 
 
 @pytest.fixture
@@ -58,9 +64,22 @@ def racing(closing: Callable[[FakeCluster, FakeDriver], None]) -> Racing:
     return make
 
 
+@pytest.fixture
+def pooling(racing: Racing) -> Pooling:
+    """A cluster that is open, without a monitor, and afterwards the check."""
+
+    async def make(*rows: Row, **settings: Any) -> tuple[FakeCluster, FakeDriver]:
+        cluster, driver = racing(*rows, **{"monitor_interval": None, **settings})
+        await cluster.open()
+        return cluster, driver
+
+    return make
+
+
 def _is_users(cluster: FakeCluster, conn: object) -> bool:
     try:
         cluster.node_of(conn)
     except LookupError:
         return False
-    return True
+    pool = cluster._engine.pool
+    return pool is None or conn not in [slot.conn for slot in pool._slots.values()]

@@ -84,6 +84,18 @@ async def test_two_hundred_callers_of_a_warm_cluster_are_no_outage(racing: Racin
     assert len(conns) == 200
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_right_after_a_burst_of_ours_kept_connections_are_spread_equally(racing: Racing, seed: int):
+    cluster, driver = racing(*((name, 0.005, "ok") for name in "abc"), seed=seed)
+    await learn(cluster, driver)
+    slower_under_load(driver)
+    for conn in await asyncio.gather(*(start(cluster) for _ in range(200))):
+        driver.terminate(conn)
+    conns = [await cluster.connect() for _ in range(240)]
+    won = Counter(conn.server.name for conn in conns)
+    assert all(0.22 <= won[name] / 240 <= 0.45 for name in "abc")
+
+
 async def test_when_the_best_node_is_silent_and_hundreds_come_at_once_all_are_served(racing: Racing):
     cluster, driver = racing(*((name, 0.005, "ok") for name in "abc"))
     await learn(cluster, driver)

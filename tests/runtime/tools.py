@@ -10,7 +10,21 @@ from aioclustersql import Cluster
 from aioclustersql.events import Event
 from aioclustersql.testing import FakeConnection, FakeDriver, Row, scenario
 
-__all__ = ["FakeCluster", "cluster_over", "learn", "names_of", "now", "racing", "spend_hedges", "start"]
+__all__ = [
+    "FakeCluster",
+    "books",
+    "cluster_over",
+    "learn",
+    "lease",
+    "leasing",
+    "moment",
+    "names_of",
+    "now",
+    "racing",
+    "spend_hedges",
+    "start",
+    "warm",
+]
 
 FakeCluster = Cluster[FakeConnection]
 
@@ -59,3 +73,37 @@ def spend_hedges(cluster: FakeCluster) -> None:
 def names_of(events: Sequence[Event]) -> list[str]:
     """The kinds of events, in order."""
     return [type(event).__name__ for event in events]
+
+
+async def moment() -> None:
+    """Long enough for whatever takes no time at all, such as an instant reset, and for nothing else."""
+    await asyncio.sleep(1 / 1024)
+
+
+def leasing(cluster: FakeCluster, **arguments: Any) -> asyncio.Task[FakeConnection]:
+    """A caller of `acquire` in a task of his own."""
+    return asyncio.create_task(cluster.acquire(**arguments))
+
+
+async def lease(cluster: FakeCluster, count: int, **arguments: Any) -> list[FakeConnection]:
+    """So many leases, held at once."""
+    return [await cluster.acquire(**arguments) for _ in range(count)]
+
+
+async def warm(cluster: FakeCluster, count: int, **arguments: Any) -> None:
+    """Let so many connections, and no more, be idle; nothing is known yet of how long leases last."""
+    pool = cluster._engine.pool_here()
+    for conn in await lease(cluster, count, **arguments):
+        await cluster.release(conn)
+    await asyncio.sleep(0.25)  # logins that are not needed any more
+    idle = [slot for book in pool.ledger.books.values() for slot in book.idle]
+    for slot in idle[count:]:
+        pool.close(slot)  # type: ignore[arg-type]
+    pool.ledger.use = None
+    await moment()
+
+
+def books(cluster: FakeCluster) -> dict[str, tuple[int, int, int, int]]:
+    """Per node: idle, leased, returning, connecting."""
+    found = cluster._engine.pool_here().ledger.books
+    return {name: (len(book.idle), len(book.leased), len(book.returning), book.connecting) for name, book in found.items()}

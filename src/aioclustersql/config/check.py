@@ -19,18 +19,39 @@ from ..drivers.options import nearest
 from ..dsn import parse_url
 from ..errors import ConfigError
 from .nodes import SCHEMES, PasswordFile, says
-from .tables import ClusterSection, Defaults, File, NodeTable, OriginalFile, OriginalNode, Table, type_name
+from .tables import (
+    ClusterSection,
+    Defaults,
+    File,
+    MonitorSection,
+    NodeTable,
+    OriginalFile,
+    OriginalNode,
+    PoolSection,
+    Section,
+    Table,
+)
+from .values import type_name
 from .variables import KeyPath, Problem
 
 __all__ = ["check", "report"]
 
 _TABLES: Mapping[str, type[Table]] = {
     "cluster": ClusterSection,
+    "pool": PoolSection,
+    "monitor": MonitorSection,
     "defaults": Defaults,
     "nodes": NodeTable,
     "Nodes": OriginalNode,
 }
 _ORDER = tuple(_TABLES)
+_BELONGS = {
+    (table.prefix if issubclass(table, Section) else "") + key: (name, key)
+    for name, table in _TABLES.items()
+    if table not in (NodeTable, OriginalNode)
+    for key in table.model_fields
+}
+"""Each key, by the name that `Cluster` has for it: its table, and its name there."""
 _WANTED = {"string_type": "a string", "model_type": "a table", "dict_type": "a table", "list_type": "an array of tables: [[{}]]"}
 _OTHER_NAMES = {
     "address": "host",
@@ -64,6 +85,7 @@ def check(raw: dict[str, Any], folder: Path, known: Sequence[Problem]) -> tuple[
         problems += [_explain(error, original) for error in exc.errors(include_url=False)]
     problems += _names(raw, original)
     if not original:
+        problems += _sizes(_table(raw.get("pool")))
         problems += _nodes(raw, folder)
         problems += _connect_options(raw)
     silent = {problem.path for problem in known}
@@ -123,11 +145,15 @@ def _unknown(path: KeyPath, original: bool) -> str:
     known = set(File.model_fields if len(path) == 1 else _TABLES[section].model_fields)
     if (other := _OTHER_NAMES.get(key.lower().replace("-", "_"))) in known:
         return f"unknown key; did you mean {other!r}?"
-    for table in () if original else ("cluster", "defaults"):
-        if table != section and key in _TABLES[table].model_fields:
-            return f"unknown key; it belongs in [{table}]"
+    if not original and key in _BELONGS:
+        table, name = _BELONGS[key]
+        return f"unknown key; did you mean {name!r}?" if table == section else _elsewhere(table, key, name)
     near = nearest(key, known)
     return f"unknown key; did you mean {near!r}?" if near else f"unknown key; known are {', '.join(sorted(known))}"
+
+
+def _elsewhere(table: str, key: str, name: str) -> str:
+    return f"unknown key; it belongs in [{table}]" + (f", as {name!r}" if name != key else "")
 
 
 # --- what keys say of each other ------------------------------------------------------------------------------------------
@@ -153,6 +179,15 @@ def _names(raw: dict[str, Any], original: bool) -> Iterator[Problem]:
             first = seen.setdefault(name, int(path[1]))
             if first != path[1]:
                 yield Problem((*path, key), f"{nodes}[{first}] has this name already")
+
+
+def _sizes(pool: dict[str, Any]) -> Iterator[Problem]:
+    try:
+        sizes = PoolSection.model_validate(pool)
+    except ValidationError:
+        return
+    if sizes.min_size > sizes.max_size:
+        yield Problem(("pool", "min_size"), f"must not be above max_size, which is {sizes.max_size}; both are per node")
 
 
 def _nodes(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:

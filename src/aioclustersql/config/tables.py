@@ -1,142 +1,47 @@
 """The tables of config.toml: which keys there are, and what each may hold. No I/O; nodes are made elsewhere.
 
-Rules: nothing is coerced, but for a number that comes from a variable; no message shows a wrong value, only its type.
-A new section is a `Section` with its `prefix`, and a field of `File`: the rest follows from these tables.
+A new section is a `Section` with its `prefix`, and a field of `File`: the rest follows from these tables. What a value may be
+is in `values`. Rule: a default here is the one of `Cluster`.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..dsn import parse_url
-from ..errors import ConfigError
-from ..node import Target
-from .variables import FromEnvironment
+from .values import (
+    Dsn,
+    GraceSeconds,
+    Host,
+    HostOrNone,
+    Interval,
+    Lag,
+    Never,
+    PortNumber,
+    Positive,
+    Seconds,
+    Socket,
+    Stagger,
+    Switch,
+    TargetName,
+    Text,
+    Weight,
+    WholeNumber,
+)
 
-__all__ = ["ClusterSection", "Defaults", "File", "NodeTable", "OriginalFile", "OriginalNode", "Section", "Table", "type_name"]
-
-_TYPES = {"bool": "a boolean", "int": "an integer", "float": "a float", "str": "a string", "list": "an array", "dict": "a table"}
-
-
-def type_name(value: object) -> str:
-    """What TOML calls the type of `value`."""
-    return "a string" if isinstance(value, str) else _TYPES.get(type(value).__name__, "a date or a time")
-
-
-def _wrong(text: str) -> PydanticCustomError:
-    return PydanticCustomError("config", "{text}", {"text": text})
-
-
-def _number(value: object, wanted: str) -> int | float:
-    if isinstance(value, FromEnvironment):
-        for kind in (int, float):
-            try:
-                return kind(value)
-            except ValueError:
-                continue
-        raise _wrong(f"must be {wanted}; its variable holds none")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(f"must be {wanted}, not {type_name(value)}")
-    return value
-
-
-def _port(value: object) -> int:
-    wanted = "a whole number from 1 to 65535"
-    number = _number(value, wanted)
-    if not isinstance(number, int) or not 0 < number < 65536:
-        raise _wrong(f"must be {wanted}")
-    return number
-
-
-def _seconds(value: object) -> float:
-    wanted = "a number of seconds above 0, or inf"
-    number = math.inf if value == "inf" else _number(value, wanted)
-    if not number > 0:
-        raise _wrong(f"must be {wanted}")
-    return float(number)
-
-
-def _grace(value: object) -> float:
-    wanted = "a number of seconds, 0 or more, or inf"
-    number = math.inf if value == "inf" else _number(value, wanted)
-    if not number >= 0:
-        raise _wrong(f"must be {wanted}")
-    return float(number)
-
-
-def _weight(value: object) -> float:
-    wanted = "a finite number above 0"
-    number = _number(value, wanted)
-    if not 0 < number < math.inf:
-        raise _wrong(f"must be {wanted}")
-    return float(number)
-
-
-def _stagger(value: object) -> object:
-    if value == "auto":
-        return "auto"
-    wanted = 'either "auto", or 0 for every node at once'
-    if _number(value, wanted) != 0:
-        raise _wrong(f"must be {wanted}")
-    return 0
-
-
-def _target(value: str) -> str:
-    if value not in list(Target):
-        raise _wrong(f"must be one of {', '.join(Target)}")
-    return value
-
-
-def _host(value: str) -> str:
-    host = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    try:
-        ip_address(host)
-    except ValueError:
-        if re.search(r"[\s/?#@:,\[\]]", host):
-            raise _wrong("must be one host's name or address; a port is `port`, a socket's path is `unix_socket`") from None
-    return host
-
-
-def _socket(value: str) -> str:
-    if not value.startswith("/"):
-        raise _wrong("must be an absolute path")
-    return value
-
-
-def _dsn(value: str) -> str:
-    try:
-        parse_url(value)
-    except ConfigError as exc:
-        raise _wrong(_safe(value, exc)) from None
-    return value
-
-
-def _safe(dsn: str, error: ConfigError) -> str:
-    """What `error` says of `dsn`, unless it may have taken a part of the password for something else."""
-    _, found, rest = dsn.partition("://")
-    authority, _, path = re.sub(r"[/?#]", "/", rest).partition("/")
-    if found and "@" not in path and ("@" in authority or ":" not in authority):
-        return str(error)
-    if not found and re.search(r"^(?:[^:@/]*(?::.*)?@)?\w+\([^)]*\)/", dsn):
-        return str(error)
-    return (
-        "must be a URL, scheme://user:password@host:port/database: the port is a number from 1 to 65535, "
-        "and in a name or a password the characters @ : / ? # % [ ] are percent-encoded"
-    )
-
-
-Text = Annotated[str, Field(min_length=1)]
-Host = Annotated[Text, AfterValidator(_host)]
-PortNumber = Annotated[int, BeforeValidator(_port)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-GraceSeconds = Annotated[float, BeforeValidator(_grace)]
-Weight = Annotated[float, BeforeValidator(_weight)]
+__all__ = [
+    "ClusterSection",
+    "Defaults",
+    "File",
+    "MonitorSection",
+    "NodeTable",
+    "OriginalFile",
+    "OriginalNode",
+    "PoolSection",
+    "Section",
+    "Table",
+]
 
 
 class Table(BaseModel):
@@ -160,10 +65,39 @@ class ClusterSection(Section):
 
     name: Text = "cluster"
     driver: Text | None = None
-    target: Annotated[Text, AfterValidator(_target)] = "read-write"
-    stagger: Annotated[Literal["auto", 0], BeforeValidator(_stagger)] = "auto"
+    target: TargetName = "read-write"
+    writers: Positive | None = None
+    max_lag: Lag | None = None
+    max_lag_bytes: Lag | None = None
+    stagger: Stagger = "auto"
     connect_timeout: Seconds = 10.0
+    run_timeout: GraceSeconds = 30.0
+    attempts: Positive = 5
     close_timeout: GraceSeconds = 5.0
+    debug: Switch = False
+
+
+class PoolSection(Section):
+    """[pool]"""
+
+    min_size: WholeNumber = 0
+    max_size: Positive = 10
+    max_total: Positive | None = None
+    max_waiting: WholeNumber = 0
+    max_lifetime: Seconds = 3600.0
+    max_idle_time: Seconds = 600.0
+    acquire_timeout: GraceSeconds = 30.0
+    reset: Never | None = None
+
+
+class MonitorSection(Section):
+    """[monitor]"""
+
+    prefix = "monitor_"
+
+    interval: Interval = 1.0
+    timeout: Seconds = 0.5
+    interrupt: Switch = True
 
 
 class Defaults(Table):
@@ -172,7 +106,7 @@ class Defaults(Table):
     scheme: Text | None = None
     host: Host | None = None
     port: PortNumber | None = None
-    unix_socket: Annotated[Text, AfterValidator(_socket)] | None = None
+    unix_socket: Socket | None = None
     user: str | None = None
     password: str | None = None
     password_file: Text | None = None
@@ -190,13 +124,15 @@ class NodeTable(Defaults):
     """[[nodes]]"""
 
     name: Text
-    dsn: Annotated[Text, AfterValidator(_dsn)] | None = None
+    dsn: Dsn | None = None
 
 
 class File(Table):
     """The whole file."""
 
     cluster: ClusterSection = ClusterSection()
+    pool: PoolSection = PoolSection()
+    monitor: MonitorSection = MonitorSection()
     connect_options: dict[str, Any] = {}
     defaults: Defaults = Defaults()
     nodes: Annotated[list[NodeTable], Field(min_length=1)]
@@ -211,7 +147,7 @@ class OriginalNode(Table):
     """[[Nodes]] of the Go package's file."""
 
     Name: Text
-    HostName: Annotated[str, AfterValidator(_host)] = ""
+    HostName: HostOrNone = ""
     Port: PortNumber = 3306
     UserName: str = ""
     Password: str = ""

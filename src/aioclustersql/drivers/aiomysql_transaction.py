@@ -74,8 +74,9 @@ class _Savepoint:
 
 
 def in_transaction(conn: aiomysql.Connection) -> bool:
-    """As `Driver.in_transaction`. An error carries no status: after a deadlock the last answer before it still counts."""
-    return conn._writer is not None and conn.get_transaction_status()
+    """As `Driver.in_transaction`. An error carries no status: after a deadlock, or a loss, the last answer before it counts."""
+    inside: bool = conn.get_transaction_status()
+    return inside
 
 
 async def begin(conn: aiomysql.Connection, options: TransactionOptions) -> Transaction:

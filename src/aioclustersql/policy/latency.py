@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from math import exp
 
-__all__ = ["GRACE_MIN", "MIN_SAMPLES", "LoginLatency", "grace"]
+__all__ = ["CROWD", "GRACE_MIN", "MIN_SAMPLES", "LoginLatency", "grace"]
 
 ALPHA = 0.2
 """Weight of a new sample in the moving average (EWMA)."""
@@ -25,6 +25,8 @@ FEW = 5
 """Below this many samples the smallest is the estimate: the first login of all is slow (caches, names, a race of all)."""
 MIN_SAMPLES = 20
 """Below this many samples in the window a percentile says nothing."""
+CROWD = 4
+"""More logins of ours than this at once on a node, and what they take says more about us than about the node."""
 GRACE_MIN = 1.0
 """A login that lost its race gets at least this long to end by itself."""
 
@@ -61,9 +63,16 @@ class LoginLatency:
         idle = now - self._updated
         return floor + (estimate - floor) * exp(-idle / DECAY) if idle > 0.0 else estimate
 
-    def observe(self, seconds: float, now: float) -> None:
-        """A login succeeded after `seconds`."""
+    def observe(self, seconds: float, now: float, *, crowded: bool = False) -> None:
+        """A login succeeded after `seconds`. `crowded`: among more than `CROWD` of ours on the node.
+
+        A crowded one can lower the estimate and never raises it, and says nothing about the percentile: else equal nodes would
+        be far from equal after a burst of ours, until the estimates of those that were not chosen since have decayed.
+        """
         self.samples += 1
+        if crowded and self._estimate is not None:
+            self._observe_at_most(seconds, now)
+            return
         if self.samples < FEW and self._estimate is not None:
             self._estimate = min(seconds, self._estimate)
             self._updated = now
@@ -74,6 +83,12 @@ class LoginLatency:
             self._drop_oldest()
         self._window.append((now, seconds))
         insort(self._ordered, seconds)
+
+    def _observe_at_most(self, seconds: float, now: float) -> None:
+        current = self.estimate(now)
+        if current is not None and seconds < current:
+            self._average(seconds, now)
+            self._lower_floor(seconds, now)
 
     def observe_at_least(self, seconds: float, now: float) -> None:
         """A login was cut off after `seconds` without an end: a lower bound (a censored sample).

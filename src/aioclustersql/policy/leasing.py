@@ -19,6 +19,8 @@ __all__ = ["Offer", "Serving", "arrange", "next_to_open", "pick", "uneven", "wor
 
 UNKNOWN = 0.001
 """Seconds that a round trip is taken for while none is known of any node."""
+_TOLERANCE = 1e-9
+"""Shares are fractions."""
 
 
 @dataclass(slots=True)
@@ -108,19 +110,22 @@ def _cost_and_turn(offer: Offer) -> tuple[float, int]:
     return (offer.unit * (len(book.leased) + len(book.returning) + 1), book.chosen)
 
 
-def worth(serving: Serving, book: Book, waiting: int) -> bool:
-    """Whether somebody who waits is better served by a free connection there than by waiting for a near one."""
+def worth(serving: Serving, book: Book, waiting: int, queue: float = 0.0) -> bool:
+    """Whether somebody who waits is better served by a free connection there than by waiting for a near one.
+
+    `queue`: the seconds in which a near one is expected to come free for the last of those who wait.
+    """
     for offer in serving.near:
         if offer.book is book:
             return True
     limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in serving.near), default=float("inf"))
-    return any(offer.book is book and offer.cost < limit for offer in serving.far)
+    return any(offer.book is book and offer.cost < max(limit, queue) for offer in serving.far)
 
 
 def uneven(serving: Serving) -> tuple[Book, Slot] | None:
     """Where a connection is missing for an even spread over the near nodes, and the idle one that is too many elsewhere.
 
-    A node that has at least one below its share, rounded down, gets it from the one that has most above its own, rounded up.
+    The node farthest below its share gets one from the one farthest above its own, as long as that brings both nearer to it.
     """
     if len(serving.near) < 2:
         return None
@@ -129,6 +134,6 @@ def uneven(serving: Serving) -> tuple[Book, Slot] | None:
     over = {id(offer.book): offer.book.size - total * offer.weight / weights for offer in serving.near}
     poor = min(serving.near, key=lambda offer: over[id(offer.book)]).book
     rich = max((offer.book for offer in serving.near if offer.book.idle), key=lambda book: over[id(book)], default=None)
-    if rich is None or over[id(poor)] > -1.0 or over[id(rich)] < 1.0:
+    if rich is None or over[id(rich)] - over[id(poor)] <= 1.0 + _TOLERANCE:
         return None
     return poor, rich.idle[0]

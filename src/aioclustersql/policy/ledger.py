@@ -21,6 +21,10 @@ LOGINS = 2
 """So many logins of the pool are under way on one node at once, at most."""
 JITTER = 0.1
 """Lifetimes and idle times are shortened by up to this part, so that what was opened together does not end together."""
+OVERDUE = 0.25
+"""A reset, or a look at a connection, that takes longer is not counted on any more: its node may be silent."""
+_TICK = 1e-6
+"""A timer may fire a clock tick early."""
 USE_ALPHA = 0.1
 """Weight of a new sample in the average time that a connection is held."""
 
@@ -168,6 +172,11 @@ class Ledger(Generic[W]):
             return True
         return self.total >= self.limits.max_total and self.spare_elsewhere(serving) is None
 
+    def is_too_full(self, book: Book) -> bool:
+        """Whether there are more connections, there or in all, than there may be since the limits were changed."""
+        limits = self.limits
+        return book.size > limits.max_size or (limits.max_total != math.inf and self.total > limits.max_total)
+
     def add(self, slot: Slot, book: Book, now: float, rng: Rng) -> None:
         """A connection was opened: it is being looked at by us until `settle`, `lease` or `drop`."""
         slot.book, slot.generation = book, book.generation
@@ -175,10 +184,6 @@ class Ledger(Generic[W]):
         slot.idle_for = self.limits.max_idle_time * (1.0 - JITTER * rng.random())
         slot.state, slot.since = _RETURNING, now
         book.returning.add(slot)
-
-    def is_over(self, book: Book) -> bool:
-        """Whether it holds more than `max_size`."""
-        return len(book.idle) + len(book.leased) + len(book.returning) + book.connecting > self.limits.max_size
 
     def is_good(self, slot: Slot, now: float) -> bool:
         """Whether it may serve once more: of the present generation, not too old, its node neither draining nor removed."""
@@ -287,18 +292,16 @@ class Ledger(Generic[W]):
         """In how many seconds those who want this will have been served by what is open: 0 when nobody waits, infinite when
         nothing is open.
 
-        A connection is held for as long as the average says, or for as long as those leased now have been on average, if that is
-        longer: what is known before the first comes back, and soon after the queries have become slower.
+        A connection is away for as long as the average says, or for as long as those that are away now have been on average, if
+        that is longer: what is known before the first comes back, and soon after the queries have become slower.
         """
         group = self.groups.get(wants)
         if not group:
             return 0.0
-        busy = sum(book.busy for book in serving)
-        if not busy:
+        away, since_sum = _away(serving, now)
+        if not away:
             return math.inf
-        leased = sum(len(book.leased) for book in serving)
-        age = now - sum(book.since_sum for book in serving) / leased if leased else 0.0
-        return len(group) * max(self.use or 0.0, age) / busy
+        return len(group) * max(self.use or 0.0, now - since_sum / away) / away
 
     def logins_due(self, wants: W, serving: list[Book], expected: int, login: float, now: float) -> int:
         """How many logins are worth starting for those who want this, with `expected` under way and fresh.
@@ -313,12 +316,12 @@ class Ledger(Generic[W]):
     def reconsider_at(self, wants: W, serving: list[Book], login: float, now: float) -> float:
         """When a login becomes worth starting if nothing comes back until then."""
         group = self.groups.get(wants)
-        busy = sum(book.busy for book in serving)
-        leased = sum(len(book.leased) for book in serving)
-        if not group or not leased:
+        away, since_sum = _away(serving, now)
+        if not group or not away:
             return now
-        mean_since = sum(book.since_sum for book in serving) / leased
-        return max(now, mean_since + login * busy / len(group))
+        late = min((slot.since + OVERDUE for book in serving for slot in book.returning), default=math.inf)
+        worth_it = since_sum / away + login * away / len(group) + _TICK
+        return max(now, min(worth_it, late if late > now else math.inf))
 
     def short_of(self) -> list[Book]:
         """The books below `min_size` in which a login may start, the emptiest first."""
@@ -353,3 +356,10 @@ class Ledger(Generic[W]):
         """The connection idle for longest on a node that does not serve: closed, it makes room below `max_total`."""
         idle = [book.idle[0] for book in self.books.values() if book.idle and book not in serving]
         return min(idle, key=lambda slot: slot.since, default=None)
+
+
+def _away(serving: list[Book], now: float) -> tuple[int, float]:
+    """How many connections are expected to come back, and the sum of the moments at which they went."""
+    returning = [slot.since for book in serving for slot in book.returning if now - slot.since < OVERDUE]
+    leased = sum(len(book.leased) for book in serving)
+    return leased + len(returning), sum(book.since_sum for book in serving) + sum(returning)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from ..node import Role, Target, Wants
 from .health import Rng
 
-__all__ = ["Candidate", "Eligible", "Fit", "Fits", "Order", "eligible", "fit", "fits", "lags", "order", "pick"]
+__all__ = ["Candidate", "Eligible", "Fit", "Fits", "Order", "eligible", "fit", "fits", "lags", "order", "pick", "welcome"]
 
 BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
@@ -144,6 +144,11 @@ class Order(NamedTuple):
     cold: bool
 
 
+def welcome(candidate: Candidate, target: Target, now: float) -> bool:
+    """Whether a warm connect may start there, if it is measured: it is closed, fit, not avoided and not congested."""
+    return candidate.usable and candidate.fits[target] is Fit.YES and now >= candidate.avoid_until and not candidate.congested
+
+
 def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]:
     """The nodes among which a warm connect chooses, with their estimates: the nearest, all that are equal to it, and farther ones
     that are so much less loaded that they cost less than any of these. Empty when none is fit, measured, closed and not avoided.
@@ -154,8 +159,8 @@ def eligible(candidates: Sequence[X], target: Target, now: float) -> Eligible[X]
     plain: list[tuple[float, X]] = []
     unmeasured: list[X] = []
     low, high = inf, 0.0
-    for candidate in candidates:  # every connect passes here, hence the single loop and the early return
-        if candidate.usable and candidate.fits[target] is Fit.YES and now >= candidate.avoid_until and not candidate.congested:
+    for candidate in candidates:
+        if welcome(candidate, target, now):
             estimate = candidate.login_estimate(now)
             if estimate is None:
                 unmeasured.append(candidate)

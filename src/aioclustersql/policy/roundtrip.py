@@ -14,8 +14,10 @@ __all__ = ["RoundTrip", "equal_up_to"]
 
 BAND, NOISE = 1.5, 0.0003
 """Round trips within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
-BELOW = 3
-"""So many samples in a row below the estimate prove that it is too high."""
+IN_A_ROW = 3
+"""So many samples in a row below the estimate prove that it is too high; so many beyond the cap, that it is too low."""
+REST = 3.0
+"""The estimate decays only after so many seconds without a sample: the monitor's own come every second, and tell better."""
 FAR = 3.0
 """So many times its own minimum, and `FAR_NOISE` more than it, a round trip is far from what the node can do."""
 FAR_NOISE = 0.001
@@ -29,15 +31,17 @@ def equal_up_to(low: float) -> float:
 class RoundTrip:
     """The round trips of one node: an EWMA, each sample capped at twice the estimate, that decays to the node's own minimum.
 
-    Three samples in a row below the estimate pull it down to the greatest of them.
+    Three samples in a row below the estimate pull it down to the greatest of them, and three beyond the cap push it up to the
+    smallest: a stall or two are noise, three are the node.
     """
 
-    __slots__ = ("_below", "_estimate", "_floor", "_minima", "_updated")
+    __slots__ = ("_above", "_below", "_estimate", "_floor", "_minima", "_updated")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
         self._updated = 0.0
-        self._below: deque[float] = deque(maxlen=BELOW)
+        self._below: deque[float] = deque(maxlen=IN_A_ROW)
+        self._above: deque[float] = deque(maxlen=IN_A_ROW)
         self._minima: deque[tuple[float, float]] = deque()
         self._floor = 0.0
 
@@ -54,7 +58,7 @@ class RoundTrip:
         estimate, floor = self._estimate, self._floor
         if estimate is None or estimate <= floor:
             return estimate
-        idle = now - self._updated
+        idle = now - self._updated - REST
         return floor + (estimate - floor) * exp(-idle / DECAY) if idle > 0.0 else estimate
 
     def is_far(self, now: float) -> bool:
@@ -69,13 +73,12 @@ class RoundTrip:
         if current is None:
             self._estimate, self._updated = seconds, now
             return
-        estimate = (1 - ALPHA) * current + ALPHA * min(seconds, max(CAP * current, NOISE))
-        if seconds < current:
-            self._below.append(seconds)
-            if len(self._below) == BELOW:
-                estimate = min(estimate, max(self._below))
-        else:
-            self._below.clear()
+        cap = max(CAP * current, NOISE)
+        estimate = (1 - ALPHA) * current + ALPHA * min(seconds, cap)
+        if _run(self._below, seconds, goes_on=seconds < current):
+            estimate = min(estimate, max(self._below))
+        if _run(self._above, seconds, goes_on=seconds > cap):
+            estimate = max(estimate, min(self._above))
         self._estimate, self._updated = estimate, now
 
     def _lower_floor(self, seconds: float, now: float) -> None:
@@ -89,3 +92,12 @@ class RoundTrip:
             while minima[0][0] <= bucket - MINIMUM_BUCKETS:
                 minima.popleft()
         self._floor = min(lowest for _, lowest in minima)
+
+
+def _run(samples: deque[float], seconds: float, *, goes_on: bool) -> bool:
+    """Note a sample of a run, or its end; whether it is long enough by now."""
+    if not goes_on:
+        samples.clear()
+        return False
+    samples.append(seconds)
+    return len(samples) == IN_A_ROW

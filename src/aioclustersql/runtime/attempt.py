@@ -12,7 +12,7 @@ from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import LoginAbandoned
-from ..node import Role, Target, Wants
+from ..node import Target, Wants
 from ..policy.latency import grace
 from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
 from ..policy.ranking import Fit
@@ -71,6 +71,7 @@ class Attempt(Generic[C]):
         "_timer",
         "_waiter",
         "clock",
+        "company",
         "lost",
         "member",
         "phase",
@@ -106,6 +107,8 @@ class Attempt(Generic[C]):
             # Having to fetch it is not the node's fault: that has a failover's time before the node owes an answer.
             self._speaking_since += FAILOVER
         registry.login_started(self, reason)
+        self.company = len(member.attempts)
+        """Logins of ours under way on the node when it began, itself included."""
         if self.lost:
             self._wait_out_grace(self.started)
         self._task: asyncio.Task[Opened[C] | None] | None = None  # an eager task runs before it can be noted here
@@ -142,15 +145,16 @@ class Attempt(Generic[C]):
         """Since when the node owes an answer."""
         return max(self._speaking_since, self.member.heard_at)
 
-    async def head_start(self, most: float) -> Opened[C] | None:
-        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not, so race on.
+    async def head_start(self, deadline: float) -> Opened[C] | None:
+        """The usual connect: one login, which wins before any hedge can be due. `None`: it has not won so far, so race on.
 
-        Waits for `most` seconds at most, or until `wake`. Its one waiter calls this, once; when he is cancelled, it has lost.
+        Ends at the deadline or by `wake`, too. Its one waiter calls this, once; when he is cancelled, the login has lost.
         """
         if not self.task.done():
             # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_later(min(HEDGE_MIN * len(self.member.attempts), most), self.wake)
+            until = min(self.started + HEDGE_MIN * len(self.member.attempts), deadline)
+            timer = self._loop.call_at(until, self.wake)
             try:
                 await waiter
             except BaseException:
@@ -251,7 +255,9 @@ class Attempt(Generic[C]):
                 self.phase = "being validated"
                 wants = _ANY if self._probe else self._request.wants
                 role = await self._registry.driver.validate(conn, self._registry.standing.to_ask(wants.target))
-                fitness = self._fitness(role, wants)
+                now = self.clock()
+                self._registry.validated(self, role, now)
+                fitness = self._registry.standing.judge(self.member, role, wants, now)
             if self._request.init is not None and not self.lost:
                 self.phase = "in init"
                 set_up = True
@@ -270,18 +276,12 @@ class Attempt(Generic[C]):
             self._close(conn)
             raise asyncio.CancelledError
         if self.lost:
-            if set_up or self._request.options:
+            if set_up or self._request.options or not self.is_of_the_address:
                 self._goodbye(conn)
             else:
                 self._disposal.spare(self._registry.driver, self.member, conn, GOODBYE)
             return None
         return Opened(self.member, conn, fitness)
-
-    def _fitness(self, role: Role, wants: Wants) -> Fit:
-        """How well the node, which serves us in that role, fits. Raises `NodeNotFit`."""
-        now = self.clock()
-        self._registry.validated(self, role, now)
-        return self._registry.standing.judge(self.member, role, wants, now)
 
     def _failed(self, exc: Exception, *, of_the_node: bool) -> None:
         now = self.clock()

@@ -6,7 +6,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from ..errors import NoNodeAvailable
 from ..node import Target
-from ..policy.ranking import Eligible, Order, eligible, order, pick
+from ..policy.ranking import Eligible, Order, eligible, order, pick, welcome
 from .member import Member
 from .race import Field
 from .registry import Registry
@@ -17,8 +17,8 @@ C = TypeVar("C")
 Stagger = Literal["auto", 0]
 
 MANY, LOOK_AGAIN = 8, 0.02
-"""With more than so many nodes, the set to choose among is kept for so many seconds, because looking for it costs more the more
-there are; whether a chosen one is still usable is looked at every time."""
+"""The nodes to choose among are kept for so many seconds, because looking for them costs: where there are more than so many, and
+where all are equal, so that their loads have no say in it. The chosen one is looked at every time."""
 
 
 class _Known(NamedTuple, Generic[C]):
@@ -35,11 +35,11 @@ class Choice(Generic[C]):
     def __init__(self, registry: Registry[C], stagger: Stagger) -> None:
         self._registry = registry
         self._all_at_once = stagger == 0
-        self._eligible_for: dict[Target, _Known[C]] = {}
+        self._known: dict[Target, _Known[C]] = {}
 
     def forget(self) -> None:
         """The clock is another one."""
-        self._eligible_for.clear()
+        self._known.clear()
 
     def field(self, target: Target, now: float) -> Field:
         """Who starts at once. Raises `NoNodeAvailable` when no node is registered."""
@@ -48,7 +48,7 @@ class Choice(Generic[C]):
             state = "is draining all its nodes" if registry.members else "has no node; register one with add_node"
             raise NoNodeAvailable(f"cluster {registry.cluster!r} {state}")
         if not self._all_at_once:
-            picked = pick(self._eligible(target, now), registry.rng)
+            picked = self._pick(target, now)
             if picked is not None:
                 return Field((picked.name,), False, False)
         first, _, cold = self.order(target, now)
@@ -60,11 +60,14 @@ class Choice(Generic[C]):
         """All nodes, in the order in which to try them."""
         return order(self._registry.candidates, target, now)
 
-    def _eligible(self, target: Target, now: float) -> Eligible[Member[C]]:
-        members = self._registry.candidates
-        if len(members) <= MANY:
-            return eligible(members, target, now)
-        known = self._eligible_for.get(target)
-        if known is None or known.members is not members or now >= known.until:
-            known = self._eligible_for[target] = _Known(members, now + LOOK_AGAIN, eligible(members, target, now))
-        return known.found
+    def _pick(self, target: Target, now: float) -> Member[C] | None:
+        members, rng = self._registry.candidates, self._registry.rng
+        known = self._known.get(target)
+        if known is not None and known.members is members and now < known.until:
+            picked = pick(known.found, rng)
+            if picked is not None and welcome(picked, target, now):
+                return picked
+        found = eligible(members, target, now)
+        keep = len(members) > MANY or len(found) == len(members)
+        self._known[target] = _Known(members, now + LOOK_AGAIN if keep else now, found)
+        return pick(found, rng)

@@ -227,7 +227,7 @@ class Connector(Generic[C]):
             if not field.together:
                 member = self._registry.get(field.first[0])
                 leader = Attempt(self._registry, self._disposal, member, request, Reason.FIRST, loop)
-                opened = await leader.head_start(deadline - now)
+                opened = await leader.head_start(deadline)
             if opened is None:
                 times = RaceTimes(began, deadline, stop)
                 order = partial(self._choice.order, request.wants.target)

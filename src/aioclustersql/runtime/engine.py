@@ -83,13 +83,15 @@ class Engine(Generic[C]):
         """Begin to keep a pool and a monitor in this loop. Waits for no server. Open already: nothing happens."""
         self.connector.bind(in_use=self.is_open)
         if self._pool is not None and not self._pool.loop.is_closed():
+            if self._pool.is_closing:
+                raise NotOpen(f"cluster {self.registry.cluster!r} is being closed")
             return
         registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
         self._runner = Runner(Beginner(registry, self._pool))
         registry.hooks = self._pool
-        self.connector.disposal.adopt = self._pool.opener.adopt
+        self.connector.disposal.adopt = self._pool.adopter.adopt
         if settings.monitor_interval is not None:
             self._monitor = Monitor(
                 registry,
@@ -144,7 +146,7 @@ class Engine(Generic[C]):
         if self._monitor is None:
             self.connector.learn()
         while len(ready := self.ready(wants)) < nodes:
-            if self._pool is not pool:
+            if pool.is_closing:
                 raise NotOpen(f"cluster {self.registry.cluster!r} was closed meanwhile")
             if loop.time() >= deadline:
                 states = self.registry.each(lambda member: f"{member.breaker.health}, {member.role}")

@@ -21,11 +21,10 @@ C = TypeVar("C")
 
 
 class Findings(Generic[C]):
-    """Takes down what probes show. `interrupt`: a silent node's connections that users hold are closed."""
+    """Takes down what probes show."""
 
-    def __init__(self, registry: Registry[C], *, interrupt: bool) -> None:
+    def __init__(self, registry: Registry[C]) -> None:
         self._registry = registry
-        self._interrupt = interrupt
 
     def observed(self, member: Member[C], seen: Observation, now: float) -> None:
         """It answered. A node that says that it serves is up, one that says that it does not is down."""
@@ -75,5 +74,5 @@ class Findings(Generic[C]):
             registry.signal(member, Signal.HARD_FAILURE, now, cause)
             registry.hooks.lost(member, cause, silent=True)
         registry.end_logins(member, cause)
-        if self._interrupt:
-            registry.interruptions.interrupt(registry.driver, member, member.handed_out(interruptible=True), cause)
+        users = member.handed_out(interruptible=True)
+        registry.interruptions.interrupt(registry.driver, member, users, f"the node was found silent: {cause}")

@@ -69,8 +69,7 @@ class Keeper(Generic[C]):
             if move is None:
                 continue
             poor, spare = move
-            if isinstance(spare, Pooled) and pool.opener.open_one(poor):
-                pool.close(spare)
+            if isinstance(spare, Pooled) and pool.opener.move(spare, poor):
                 return True
         return False
 

@@ -33,7 +33,6 @@ class Monitor(Generic[C]):
 
     interval: seconds from the beginning of one probe of a node to that of the next, when all is quiet.
     timeout: seconds for its answer.
-    interrupt: connections that users hold on a node that is found silent are closed.
     target: as long as no node serves it, all are asked often.
     """
 
@@ -44,14 +43,13 @@ class Monitor(Generic[C]):
         *,
         interval: float = 1.0,
         timeout: float = 0.5,
-        interrupt: bool = True,
         target: Target = Target.READ_WRITE,
     ) -> None:
         self.interval = interval
         self.timeout = timeout
         self.registry = registry
         self.disposal = disposal
-        self.findings = Findings(registry, interrupt=interrupt)
+        self.findings = Findings(registry)
         self.watching = False
         self._target = target
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -161,5 +159,5 @@ class Monitor(Generic[C]):
 
 
 def _differs(before: tuple[Role, bool], now: tuple[Role, bool]) -> bool:
-    """Whether a node's role or health changed; to learn a role that was unknown is no change."""
-    return before[1] is not now[1] or (before[0] is not now[0] and before[0] is not Role.UNKNOWN)
+    """Whether a node's role or health changed; to learn a role, or to forget it, is no change."""
+    return before[1] is not now[1] or (before[0] is not now[0] and Role.UNKNOWN not in (before[0], now[0]))

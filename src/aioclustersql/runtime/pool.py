@@ -19,6 +19,7 @@ from ..node import Target, Wants
 from ..policy.leasing import Offer, Serving, arrange, pick, worth
 from ..policy.ledger import Book, Ledger, Limits, State
 from ..policy.ranking import Fit
+from .adopter import Adopter
 from .attempt import GOODBYE
 from .disposal import Disposal
 from .keeper import Keeper
@@ -86,12 +87,18 @@ class Pool(Generic[C]):
         self._changes: list[asyncio.Future[Any]] = []
         self._all_back: asyncio.Future[None] | None = None
         self.opener: Opener[C] = Opener(self)
+        self.adopter: Adopter[C] = Adopter(self)
         self.returner: Returner[C] = Returner(self)
         self.keeper: Keeper[C] = Keeper(self)
 
     def __repr__(self) -> str:
         books = ", ".join(map(repr, self.ledger.books.values()))
         return f"<Pool of {self.registry.cluster!r}: {self.ledger.waiting} waiting; {books}>"
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it ends, or has ended."""
+        return self._closing
 
     # -- from open to close --------------------------------------------------------------------------------------------
 
@@ -106,21 +113,26 @@ class Pool(Generic[C]):
         self._closing = True
         self.keeper.stop()
         self.opener.stop()
+        self.adopter.stop()
         for group in list(self.ledger.groups.values()):
             for waiter in list(group):
                 self._refuse(cast("Waiting[C]", waiter), self._not_open())
         for book in self.ledger.books.values():
             book.closed = True
             self._close_idle(book)
-        if self._any_leased():
-            self._all_back = self.loop.create_future()
-            patience = None if deadline == math.inf else max(0.0, deadline - self.loop.time())
-            await asyncio.wait([self._all_back], timeout=patience)
+        self._wake()
         interrupted = 0
-        for member in {slot.member for slot in self._slots.values()}:
-            interrupted += self._cut(member, "it was closed itself", lambda _: True)
-        await self.opener.over()
-        await self.returner.wait()
+        try:
+            if self._any_leased():
+                self._all_back = self._all_back or self.loop.create_future()
+                patience = None if deadline == math.inf else max(0.0, deadline - self.loop.time())
+                await asyncio.wait([self._all_back], timeout=patience)
+            await self.returner.wait(max(0.0, deadline - self.loop.time()))
+        finally:  # also when the caller is cancelled: nothing may be left
+            for member in {slot.member for slot in self._slots.values()}:
+                interrupted += self._cut(member, "it was closed itself", lambda _: True)
+            await self.adopter.over()
+            await self.returner.cut()
         return interrupted
 
     # -- acquire -------------------------------------------------------------------------------------------------------
@@ -142,7 +154,7 @@ class Pool(Generic[C]):
             else:
                 ledger.take(book, now)
                 self._turn = book.chosen = self._turn + 1
-                self._lent(slot, asyncio.current_task(self.loop))
+                self._lent(slot, asyncio.current_task(self.loop), here() if self.settings.debug else None)
                 return slot
         return None
 
@@ -160,7 +172,7 @@ class Pool(Generic[C]):
             raise self._not_open()
         loop, settings = self.loop, self.settings
         now = loop.time()
-        waiter: Waiting[C] = Waiting(wants, now, loop)
+        waiter: Waiting[C] = Waiting(wants, now, loop, here() if settings.debug else None)
         if deadline <= now:
             raise timed_out(self, waiter, now)
         if 0 < settings.max_waiting <= self.ledger.waiting:
@@ -190,12 +202,12 @@ class Pool(Generic[C]):
         if not waiter.future.done():
             waiter.future.set_exception(error)
 
-    def _lent(self, slot: Pooled[C], owner: asyncio.Task[object] | None) -> None:
+    @staticmethod
+    def _lent(slot: Pooled[C], owner: asyncio.Task[object] | None, place: str | None) -> None:
         slot.turn += 1
         slot.owner = owner
         slot.cut = None
-        if self.settings.debug:
-            slot.taken_at = here()
+        slot.taken_at = place
 
     def _not_open(self) -> NotOpen:
         return NotOpen(f"cluster {self.registry.cluster!r} is being closed")
@@ -210,40 +222,37 @@ class Pool(Generic[C]):
             return
         ledger, settings, conn = self.ledger, self.settings, slot.conn
         now = self.loop.time()
+        slot.turn += 1
         slot.owner = None
         if settings.debug:
             slot.returned_at = here()
-        closed = self._is_closed(conn)
-        good = not closed and ledger.is_good(slot, now) and not ledger.is_over(slot.book)
-        if good and not (ledger.waiting or settings.always_reset or self._driver.in_transaction(conn)):
-            ledger.put_back(slot, now)
-        else:
-            ledger.give_back(slot, now)
-            self._returned(slot, now, closed=closed)
-        if self._all_back is not None:
-            self._see_whether_all_are_back()
-
-    def _returned(self, slot: Pooled[C], now: float, *, closed: bool) -> None:
-        """It is in our hands: what becomes of it?"""
-        if closed:
+        if self._is_closed(conn):
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
-        elif not self.ledger.is_good(slot, now):
+        elif not ledger.is_good(slot, now) or ledger.is_too_full(slot.book):
             self.close(slot)
-        elif self._driver.in_transaction(slot.conn):
-            taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
-            _log.warning(
-                "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
-                self.registry.cluster,
-                slot.node,
-                taken,
-            )
+        elif (open_ := self._driver.in_transaction(conn)) or settings.always_reset:
+            if open_:
+                self._warn_of_a_transaction(slot)
+            ledger.give_back(slot, now)
             self.returner.reset(slot)
-        elif self.settings.always_reset:
-            self.returner.reset(slot)
+        elif ledger.waiting:
+            ledger.give_back(slot, now)
+            self._serve(slot, now)
         else:
-            self.available(slot, now)
+            ledger.put_back(slot, now)
+        if self._all_back is not None:
+            self._see_whether_all_are_back()
+
+    def _warn_of_a_transaction(self, slot: Pooled[C]) -> None:
+        taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
+        _log.warning(
+            "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
+            self.registry.cluster,
+            slot.node,
+            taken,
+        )
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""
@@ -278,6 +287,12 @@ class Pool(Generic[C]):
 
     # -- what becomes of a connection ----------------------------------------------------------------------------------
 
+    async def set_up(self, conn: C) -> object:
+        """Let the user's `init` set up a new connection. Returns what a reset is to restore."""
+        if self.settings.init is not None:
+            await self.settings.init(conn)
+        return await self._driver.baseline(conn)
+
     def add(self, slot: Pooled[C], book: Book) -> None:
         """A connection was opened."""
         now = self.loop.time()
@@ -287,13 +302,17 @@ class Pool(Generic[C]):
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
-        """One that is in our hands is ready: it goes to whoever has waited for longest, else it is idle."""
-        ledger, book = self.ledger, slot.book
-        if not ledger.is_good(slot, now) or self._is_closed(slot.conn) or ledger.is_over(book):
+        """One that is in our hands is ready, if it is still good: for somebody who waits, else it is idle."""
+        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
             self.close(slot)
-            return
+        else:
+            self._serve(slot, now)
+
+    def _serve(self, slot: Pooled[C], now: float) -> None:
+        """It goes to whoever has waited for longest, else it is idle."""
+        ledger, book = self.ledger, slot.book
         while ledger.waiting:
-            waiter = ledger.next_waiter(lambda wants: worth(self.serving(wants, now), book, ledger.waiting))
+            waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
             if waiter is None:
                 break
             ledger.withdraw(waiter)
@@ -301,13 +320,19 @@ class Pool(Generic[C]):
                 return
         ledger.settle(slot, now)
 
+    def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
+        """Whether those who want this are better served there than by waiting on."""
+        serving = self.serving(wants, now)
+        queue = self.ledger.drain_time(wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
+        return worth(serving, book, self.ledger.waiting, queue)
+
     def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:
         """False: he had left."""
         if waiter.future.done():
             return False
         self.ledger.lease(slot, now)
         self._turn = slot.book.chosen = self._turn + 1
-        self._lent(slot, waiter.task)
+        self._lent(slot, waiter.task, waiter.place)
         waiter.future.set_result(slot)
         return True
 
@@ -381,13 +406,16 @@ class Pool(Generic[C]):
         self._known.clear()
         self.opener.changed(member)
         self._keep_book(member)
+        self._wake()
+        if self.ledger.waiting:
+            self.serve_idle()
+            self.opener.consider_all()
+
+    def _wake(self) -> None:
         for change in self._changes:
             if not change.done():
                 change.set_result(None)
         self._changes.clear()
-        if self.ledger.waiting:
-            self.serve_idle()
-            self.opener.consider_all()
 
     def _keep_book(self, member: Member[C]) -> None:
         book = self.ledger.books.get(member.name)
@@ -407,11 +435,14 @@ class Pool(Generic[C]):
         """Hand idle connections to those who wait and are served by them."""
         now = self.loop.time()
         for book in list(self.ledger.books.values()):
-            for slot in list(book.idle):
-                if not self.ledger.waiting:
-                    return
-                self.ledger.look_at(slot, now)
-                self.available(cast("Pooled[C]", slot), now)
+            for slot in reversed(book.idle.copy()):
+                if self.ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now)) is None:  # noqa: B023 - used at once
+                    break
+                if now - slot.since >= CHECK_AFTER:
+                    self.returner.check(cast("Pooled[C]", slot))
+                else:
+                    self.ledger.look_at(slot, now)
+                    self.available(cast("Pooled[C]", slot), now)
 
     def lost(self, member: Member[C], cause: str, *, silent: bool) -> None:
         """A node was found down: its idle connections are closed. `silent`: so is what is leased there, if it may be."""

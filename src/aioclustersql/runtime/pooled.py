@@ -26,7 +26,7 @@ class Pooled(Slot, Generic[C]):
         self.baseline = baseline
         """What `Driver.reset` restores."""
         self.turn = 0
-        """Which lease this is: somebody who holds an older one has given it back already."""
+        """Grows when it is leased and when it comes back: who holds another one has given it back already."""
         self.owner: asyncio.Task[Any] | None = None
         """Who took it."""
         self.interrupt = True
@@ -49,9 +49,11 @@ class Pooled(Slot, Generic[C]):
 class Waiting(Waiter[Wants], Generic[C]):
     """Somebody who waits, and the future by which he is served."""
 
-    __slots__ = ("future", "task")
+    __slots__ = ("future", "place", "task")
 
-    def __init__(self, wants: Wants, now: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, wants: Wants, now: float, loop: asyncio.AbstractEventLoop, place: str | None) -> None:
         super().__init__(wants, now)
         self.future: asyncio.Future[Pooled[C]] = loop.create_future()
         self.task = asyncio.current_task(loop)
+        self.place = place
+        """Where: kept with `debug` only."""

@@ -21,6 +21,7 @@ from ..errors import ConfigError, NodeNotFit, UnknownNode
 from ..failure import FailureKind
 from ..node import Health, Node, Role
 from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
+from ..policy.latency import CROWD
 from .bus import Bus
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
@@ -191,7 +192,8 @@ class Registry(Generic[C]):
         """The node logged us in after `seconds`."""
         member = attempt.member
         if attempt.is_of_the_address:
-            member.latency.observe(seconds, now)
+            crowded = len(member.attempts) > CROWD or attempt.company > CROWD
+            member.latency.observe(seconds, now, crowded=crowded)
             member.heard_at = now
         if self.bus.listeners:
             self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)

@@ -32,7 +32,7 @@ class Returner(Generic[C]):
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
         self._driver = pool.registry.driver
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Pooled[C]] = {}
         self._name = f"aioclustersql:{pool.registry.cluster}:reset"
 
     def reset(self, slot: Pooled[C]) -> None:
@@ -46,12 +46,12 @@ class Returner(Generic[C]):
 
     def _begin(self, slot: Pooled[C], doing: Coroutine[Any, Any, None]) -> None:
         task = self._pool.loop.create_task(doing, name=self._name)
-        self._tasks.add(task)
+        self._tasks[task] = slot
         task.add_done_callback(lambda done: self._ended(slot, done))
 
     def _ended(self, slot: Pooled[C], task: asyncio.Task[None]) -> None:
         """Whatever ended it: back in the pool, or closed."""
-        self._tasks.discard(task)
+        del self._tasks[task]
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             if error is not None:
@@ -76,16 +76,22 @@ class Returner(Generic[C]):
         await self._driver.ping(slot.conn)
         slot.member.heard(self._pool.loop.time(), None)
 
-    async def wait(self) -> None:
-        """Until all are over; none takes longer than its patience."""
+    async def wait(self, seconds: float) -> None:
+        """Until all are over, for so many seconds at most."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=min(seconds, PATIENCE))
+
+    async def cut(self) -> None:
+        """End all of them now, and their connections with them."""
+        for task in self._tasks:
+            task.cancel()
         while self._tasks:
-            await asyncio.wait(self._tasks, timeout=PATIENCE)
-            self.cut_overdue()
+            await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # their callbacks are due
 
     def cut_overdue(self) -> None:
-        """Give up what takes too long: closed under its task, it fails."""
+        """Give up what takes too long."""
         now = self._pool.loop.time()
-        for book in self._pool.ledger.books.values():
-            for slot in list(book.returning):
-                if now - slot.since >= PATIENCE and isinstance(slot, Pooled):
-                    self._driver.terminate(slot.conn)
+        for task, slot in self._tasks.items():
+            if now - slot.since >= PATIENCE:
+                task.cancel()

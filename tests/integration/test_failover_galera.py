@@ -1,0 +1,161 @@
+"""A Galera cluster under load loses the node with most leases, by every kind of death in turn: what its users notice of it.
+
+The story is told once for all tests of a kind of cluster; each test asks its record for one promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiomysql
+import pytest
+
+from aioclustersql import Cluster
+from tests.integration.load import Gauge, Load, gauge, load, misplaced
+from tests.integration.scene import Leftovers, leftovers, play
+from tests.integration.store import Store, store_of
+from tests.integration.support import Galera, until
+from tests.servers.galera import GaleraCluster
+from tests.servers.galera_node import GaleraNode
+
+pytestmark = [pytest.mark.integration]
+
+FAULTS = ("killed", "terminated", "isolated", "restarted", "stopped")
+"""In this order: only the stopped one can tell afterwards of connections that were cut off."""
+
+
+@dataclass(slots=True)
+class Act:
+    """One death: from its moment until before the node is brought back."""
+
+    node: str
+    since: float
+    until: float
+    stall: float
+    slowest: str
+    read: float
+
+
+@dataclass(slots=True)
+class Story:
+    """What is left of it."""
+
+    load: Load
+    acts: dict[str, Act] = field(default_factory=dict)
+    found: dict[str, Counter[str]] = field(default_factory=dict)
+    left: Leftovers = field(default_factory=Leftovers)
+
+
+def busiest(cluster: Cluster[Any]) -> str:
+    """The node with most leases."""
+    nodes = cluster.stats().nodes
+    return max(nodes, key=lambda name: nodes[name].leased)
+
+
+async def all_serve(cluster: Cluster[Any]) -> None:
+    """Until every node is up and has a connection of the pool."""
+
+    async def serving() -> bool:
+        return all(node.health == "up" and node.idle + node.leased for node in cluster.stats().nodes.values())
+
+    await until(serving, f"not every node serves: {cluster!r}", timeout=15)
+
+
+def die(node: GaleraNode, fault: str) -> None:
+    """What befalls the node. Blocks."""
+    {"killed": node.kill9, "terminated": node.terminate, "isolated": node.isolate, "restarted": node.terminate}.get(
+        fault, node.freeze
+    )()
+
+
+def come_back(node: GaleraNode, fault: str) -> None:
+    """Undo it. Blocks."""
+    if fault == "stopped":
+        node.thaw()
+        node.wait_synced()
+    elif fault == "isolated":
+        node.rejoin()
+    else:
+        node.restart()
+
+
+async def lose(story: Story, galera: GaleraCluster, fault: str, stay: float) -> None:
+    """One node dies, is away for so many seconds, and comes back."""
+    running, store, loop = story.load, story.load.store, asyncio.get_running_loop()
+    await all_serve(running.cluster)
+    name = busiest(running.cluster)
+    victim = next(node for node in galera.nodes if node.name == name)
+    healthy = next(node for node in galera.nodes if node is not victim)
+
+    def direct() -> Awaitable[Any]:
+        return aiomysql.connect(host=healthy.host, port=healthy.port, user="root", db="test", autocommit=True)
+
+    async with gauge(direct, store) as measured:
+        since = loop.time()
+        dying = asyncio.create_task(asyncio.to_thread(die, victim, fault))
+        if fault != "restarted":
+            await asyncio.sleep(stay)
+        await dying
+        stop = loop.time()
+        story.acts[fault] = sum_up(running, measured, name, since, stop)
+        await asyncio.to_thread(come_back, victim, fault)
+
+
+def sum_up(running: Load, measured: Gauge, name: str, since: float, stop: float) -> Act:
+    """What was seen while the node was away."""
+    slowest, unit = running.longest("read", since, stop)
+    return Act(name, since, stop, measured.stall(since, stop), repr(unit), slowest)
+
+
+def tell(galera: GaleraCluster, faults: tuple[str, ...], stay: float) -> Story:
+    """The whole of it: 50 tasks, 20 connections, and one death after another."""
+    store: Store = store_of(Galera(galera), "failover")
+    store.create()
+
+    async def scene() -> Story:
+        async with leftovers(store.engine) as left:
+            async with store.cluster(max_total=20) as cluster, load(cluster, store, writers=25, readers=25) as running:
+                story = Story(running)
+                for fault in faults:
+                    await lose(story, galera, fault, stay)
+                await all_serve(cluster)
+            story.left = left
+        story.found = await store.found()
+        return story
+
+    return play(scene)
+
+
+@pytest.fixture(scope="module")
+def story(galera_cluster: GaleraCluster) -> Iterator[Story]:
+    """All deaths, on a cluster that notices one within a second."""
+    yield tell(galera_cluster, FAULTS, stay=2.0)
+    galera_cluster.heal()
+
+
+def test_no_unit_fails_but_by_an_outcome_that_nobody_knows(story: Story) -> None:
+    assert story.load.failed() == []
+
+
+def test_every_acknowledged_write_is_there_exactly_once_on_all_nodes(story: Story) -> None:
+    assert misplaced(story.load.units, story.found) == []
+
+
+def test_no_read_outlasts_the_stall_of_the_cluster_when_a_node_is_killed(story: Story) -> None:
+    act = story.acts["killed"]
+    assert act.read <= act.stall + 0.1, act
+
+
+def test_no_read_waits_longer_than_1800_ms_when_a_node_is_stopped(story: Story) -> None:
+    act = story.acts["stopped"]
+    assert act.read <= 1.8, act
+
+
+def test_nothing_is_left_and_only_the_stopped_node_tells_of_clients_that_were_cut_off(story: Story) -> None:
+    stopped = story.acts["stopped"].node
+    assert (story.left.sockets, story.left.sessions) == (0, 0)
+    assert {name: counts for name, counts in story.left.aborted.items() if name != stopped and any(counts.values())} == {}

@@ -1,0 +1,145 @@
+"""What is not a dead node, and may interrupt nobody: our own blocked loop, a slow node, a lost network, one killed session.
+
+Both engines are under load side by side, each node behind a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aioclustersql import Cluster
+from aioclustersql.demo.postgres import PostgresCluster
+from aioclustersql.events import HealthChanged, Interrupted
+from aioclustersql.node import Health
+from tests.integration.load import Load, load
+from tests.integration.scene import Leftovers, leftovers
+from tests.integration.store import Store, store_of
+from tests.integration.support import Engine, Galera, Postgres, between, until, watch
+from tests.servers.fixtures_galera import MakeProxy
+from tests.servers.galera import GaleraCluster
+from tests.servers.proxy import Mode, Proxy
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_leaked_sockets")]
+
+
+@dataclass(slots=True)
+class Scene:
+    """One engine under load, and what was heard of alarms."""
+
+    engine: Engine
+    store: Store
+    cluster: Cluster[Any]
+    load: Load
+    proxies: dict[str, Proxy]
+    left: Leftovers
+    interrupted: list[Interrupted]
+    health: list[HealthChanged]
+
+    @property
+    def down(self) -> list[HealthChanged]:
+        """Every time that a node was taken for dead."""
+        return [event for event in self.health if event.new is Health.DOWN]
+
+
+@pytest.fixture
+async def scenes(galera: GaleraCluster, postgres: PostgresCluster, proxy: MakeProxy) -> AsyncIterator[list[Scene]]:
+    """Both engines under load until the end of the test; then no unit has failed, and nothing is left."""
+    told: list[Scene] = []
+    async with AsyncExitStack() as stack:
+        for engine in (Galera(galera), Postgres(postgres)):
+            store = store_of(engine, "alarm")
+            await asyncio.to_thread(store.create)
+            left = await stack.enter_async_context(leftovers(engine))
+            proxies = {node.name: await between(engine, proxy, node) for node in engine.nodes}
+            ports = {name: each.port for name, each in proxies.items()}
+            cluster = await stack.enter_async_context(store.cluster(ports=ports, target="read-write", max_size=5))
+            interrupted, health = watch(cluster, Interrupted), watch(cluster, HealthChanged)
+            running = await stack.enter_async_context(
+                load(cluster, store, writers=3, readers=3, leases=6, pause=0.05, reading=engine.any_node)
+            )
+            told.append(Scene(engine, store, cluster, running, proxies, left, interrupted, health))
+        for scene in told:
+            await in_use(scene)
+        yield told
+    for scene in told:
+        assert (scene.left.sockets, scene.left.sessions) == (0, 0)
+
+
+async def in_use(scene: Scene) -> None:
+    """Until every node is watched and has a connection of the pool."""
+
+    async def used() -> bool:
+        return all(node.observed and node.idle + node.leased for node in scene.cluster.stats().nodes.values())
+
+    await until(used, f"not every node is used: {scene.cluster!r}")
+
+
+async def everywhere(scenes: list[Scene], mode: Mode, delay: float | None = None) -> None:
+    """All proxies behave like this."""
+    for scene in scenes:
+        for each in scene.proxies.values():
+            await each.set_mode(mode, delay)
+
+
+def alarms(scenes: list[Scene]) -> list[object]:
+    """What went wrong, with either engine."""
+    return [each for scene in scenes for each in (*scene.interrupted, *scene.down, *scene.load.failed(), *scene.load.unknown())]
+
+
+async def test_a_blocked_loop_interrupts_nobody(scenes: list[Scene]) -> None:
+    time.sleep(2)  # noqa: ASYNC251 - the user's code that blocks
+    await asyncio.sleep(0.5)
+    assert alarms(scenes) == []
+
+
+async def test_a_loop_that_blocks_again_and_again_interrupts_nobody(scenes: list[Scene]) -> None:
+    for gap in (0.05, 0.2, 0.5, 0.1):
+        time.sleep(0.7)  # noqa: ASYNC251 - the user's code that blocks
+        await asyncio.sleep(gap)
+    assert alarms(scenes) == []
+
+
+async def test_a_node_that_answers_slowly_is_not_silent(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        *_, last = scene.proxies.values()
+        await last.set_mode("delay", 0.3)  # each answer takes longer than monitor_timeout
+    await asyncio.sleep(2.5)
+    assert alarms(scenes) == []
+    await everywhere(scenes, "ok")
+
+
+async def test_when_all_nodes_are_silent_for_a_second_nobody_is_interrupted(scenes: list[Scene]) -> None:
+    await everywhere(scenes, "hang")
+    await asyncio.sleep(1)
+    await everywhere(scenes, "ok")
+    await asyncio.sleep(0.5)
+    assert alarms(scenes) == []
+
+
+async def test_one_killed_session_costs_its_own_user_alone(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        with pytest.raises(Exception, match="on node") as caught:
+            async with scene.cluster.acquire() as conn:
+                await kill(scene, conn)
+                await scene.store.read(conn)
+        assert scene.cluster.stats().nodes  # still there
+        assert any("on node" in note for note in caught.value.__notes__)
+    await asyncio.sleep(0.5)
+    assert alarms(scenes) == []
+
+
+async def kill(scene: Scene, conn: Any) -> None:
+    """As an administrator."""
+    name = scene.cluster.node_of(conn)
+    node = next(node for node in scene.engine.nodes if node.name == name)
+    if isinstance(scene.engine, Galera):
+        await asyncio.to_thread(node.sql, f"KILL CONNECTION {conn.thread_id()}")
+    else:
+        await asyncio.to_thread(node.sql, f"select pg_terminate_backend({conn.get_server_pid()})", database="template1")

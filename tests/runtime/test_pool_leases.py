@@ -1,0 +1,268 @@
+"""Leases: what `acquire` gives, and what becomes of it when it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from aioclustersql.errors import NotLeased, NotOpen, UnknownNode
+from aioclustersql.testing import FakeConnection
+
+from .conftest import Pooling
+from .tools import books, lease, moment, now, warm
+
+
+async def test_a_lease_is_a_native_connection_of_a_node(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0.125, "ok"))
+    conn = await cluster.acquire()
+    assert isinstance(conn, FakeConnection)
+    assert (cluster.node_of(conn), now(), books(cluster)) == ("a", 0.125, {"a": (0, 1, 0, 0)})
+    await cluster.release(conn)
+
+
+async def test_a_released_connection_is_leased_again(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0.125, "ok"))
+    async with cluster.acquire() as first:
+        pass
+    await moment()
+    async with cluster.acquire() as second:
+        assert second is first
+    assert driver["a"].started == 1
+
+
+async def test_an_idle_connection_is_leased_without_giving_up_control(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0.125, "ok"))
+    await warm(cluster, 1)
+    caller = cluster.acquire()
+    with pytest.raises(StopIteration) as done:
+        caller.send(None)
+    await cluster.release(done.value.value)
+
+
+async def test_the_connection_used_last_is_used_first(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    first, second = await lease(cluster, 2)
+    for conn in (first, second):
+        await cluster.release(conn)
+        await moment()
+    async with cluster.acquire() as conn:
+        assert conn is second
+
+
+async def test_an_exception_in_the_block_gives_the_lease_back(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    with pytest.raises(LookupError, match="mine"):
+        async with cluster.acquire():
+            raise LookupError("mine")
+    await moment()
+    assert books(cluster) == {"a": (1, 0, 0, 0)}
+
+
+async def test_acquire_runs_as_a_task(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0.125, "ok"))
+    async with asyncio.TaskGroup() as group:
+        callers = [group.create_task(cluster.acquire()) for _ in range(3)]
+    for caller in callers:
+        await cluster.release(caller.result())
+
+
+async def test_an_acquire_is_used_once(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    acquiring = cluster.acquire()
+    assert repr(acquiring) == "<acquire, not awaited>"
+    conn = await acquiring
+    with pytest.raises(RuntimeError, match=r"this acquire was used already; call acquire\(\) again"):
+        await acquiring
+    await cluster.release(conn)
+
+
+async def test_acquire_needs_an_open_cluster(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    await cluster.close()
+    with pytest.raises(NotOpen, match=r"cluster 'cluster' is not open: enter it \(async with cluster\)"):
+        await cluster.acquire()
+
+
+# -- given back by whom it does not belong to -----------------------------------------------------------------------------
+
+
+async def test_a_second_release_is_refused_by_name(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    conn = await cluster.acquire()
+    await cluster.release(conn)
+    with pytest.raises(NotLeased, match=r"^this connection of node 'a' was returned already$"):
+        await cluster.release(conn)
+    await moment()
+    with pytest.raises(NotLeased):
+        await cluster.release(conn)
+
+
+async def test_with_debug_a_second_release_says_where_the_first_was(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"), debug=True)
+    conn = await cluster.acquire()
+    await cluster.release(conn)
+    with pytest.raises(NotLeased, match=r"was returned already, at .*test_pool_leases.py:\d+$"):
+        await cluster.release(conn)
+
+
+async def test_a_strangers_connection_is_refused_by_name(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    stranger = await driver.connect(driver.parse("fake://a/", {}), None)
+    with pytest.raises(UnknownNode, match="this FakeConnection was not acquired from cluster 'cluster'"):
+        await cluster.release(stranger)
+    driver.terminate(stranger)
+
+
+async def test_what_connect_handed_out_is_not_the_pools(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    conn = await cluster.connect()
+    with pytest.raises(UnknownNode):
+        await cluster.release(conn)
+
+
+async def test_released_by_hand_inside_its_block_is_released_once(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    async with cluster.acquire() as conn:
+        await cluster.release(conn)
+    await moment()
+    assert books(cluster) == {"a": (1, 0, 0, 0)}
+
+
+async def test_released_by_hand_inside_its_block_it_is_the_next_ones(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    async with cluster.acquire() as conn:
+        await cluster.release(conn)
+        await moment()
+        assert await cluster.acquire() is conn
+    assert books(cluster) == {"a": (0, 1, 0, 0)}
+    await cluster.release(conn)
+
+
+# -- as new ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_next_user_sees_nothing_of_the_last(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    async with cluster.acquire() as conn:
+        await conn.execute("SET search_path = other")
+        assert conn.session == {"search_path": "other"}
+    await moment()
+    async with cluster.acquire() as again:
+        assert (again is conn, again.session, driver["a"].resets) == (True, {}, 1)
+
+
+async def test_what_init_has_set_survives_the_reset(pooling: Pooling):
+    async def init(conn: FakeConnection) -> None:
+        await conn.execute("SET time_zone = UTC")
+
+    cluster, _ = await pooling(("a", 0, "ok"), init=init)
+    async with cluster.acquire() as conn:
+        await conn.execute("SET time_zone = CET")
+    await moment()
+    async with cluster.acquire() as again:
+        assert (again is conn, again.session) == (True, {"time_zone": "UTC"})
+
+
+async def test_init_is_awaited_once_per_connection(pooling: Pooling):
+    seen: list[FakeConnection] = []
+
+    async def init(conn: FakeConnection) -> None:
+        seen.append(conn)
+
+    cluster, _ = await pooling(("a", 0, "ok"), init=init)
+    for _ in range(3):
+        async with cluster.acquire() as conn:
+            pass
+        await moment()
+    assert seen == [conn]
+
+
+async def test_the_users_reset_comes_after_our_own(pooling: Pooling):
+    seen: list[dict[str, str]] = []
+
+    async def reset(conn: FakeConnection) -> None:
+        seen.append(dict(conn.session))
+        await conn.execute("SET mine = 1")
+
+    cluster, _ = await pooling(("a", 0, "ok"), reset=reset)
+    async with cluster.acquire() as conn:
+        await conn.execute("SET x = 1")
+    await moment()
+    assert (seen, conn.session) == ([{}], {"mine": "1"})
+
+
+async def test_a_connection_that_the_users_reset_fails_on_is_closed(pooling: Pooling):
+    async def reset(conn: FakeConnection) -> None:
+        raise LookupError("mine")
+
+    cluster, driver = await pooling(("a", 0, "ok"), reset=reset)
+    async with cluster.acquire():
+        pass
+    await moment()
+    assert (books(cluster), driver.open) == ({"a": (0, 0, 0, 0)}, 0)
+
+
+async def test_a_connection_that_cannot_be_reset_is_closed(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    async with cluster.acquire() as conn:
+        driver["a"].reset_delay = 1.0
+    await asyncio.sleep(0.5)
+    driver["a"].end(conn.id, "lost")
+    await moment()
+    assert books(cluster) == {"a": (0, 0, 0, 0)}
+
+
+async def test_a_reset_without_an_answer_is_cut_off(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    async with cluster.acquire():
+        driver["a"].freeze()
+    await asyncio.sleep(7)
+    assert (books(cluster), driver.open) == ({"a": (0, 0, 0, 0)}, 0)
+
+
+async def test_nobody_waits_for_the_reset_of_what_he_returns(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_delay = 1.0
+    async with cluster.acquire():
+        pass
+    assert (now(), books(cluster)) == (0, {"a": (0, 0, 1, 0)})
+
+
+async def test_without_reset_nothing_is_reset(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"), reset=False)
+    async with cluster.acquire() as conn:
+        await conn.execute("SET x = 1")
+    async with cluster.acquire() as again:
+        assert (again is conn, again.session, driver["a"].resets) == (True, {"x": "1"}, 0)
+
+
+@pytest.mark.parametrize("reset", [None, False])
+async def test_what_comes_back_in_a_transaction_is_rolled_back_with_a_warning(
+    pooling: Pooling, caplog: pytest.LogCaptureFixture, reset: bool | None
+):
+    cluster, _ = await pooling(("a", 0, "ok"), reset=reset)
+    async with cluster.acquire() as conn:
+        await conn.execute("BEGIN")
+    await moment()
+    assert not conn.in_transaction
+    assert caplog.messages == [
+        "cluster cluster: a connection on node a was returned in a transaction, which is rolled back"
+    ]
+
+
+async def test_with_debug_the_warning_says_where_it_was_taken(pooling: Pooling, caplog: pytest.LogCaptureFixture):
+    cluster, _ = await pooling(("a", 0, "ok"), debug=True)
+    async with cluster.acquire() as conn:
+        await conn.execute("BEGIN")
+    assert "; it was taken at " in caplog.messages[0]
+    assert "test_pool_leases.py:" in caplog.messages[0]
+
+
+async def test_what_comes_back_closed_is_not_kept(pooling: Pooling, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    cluster, driver = await pooling(("a", 0, "ok"))
+    async with cluster.acquire() as conn:
+        driver.terminate(conn)
+    assert (books(cluster), caplog.messages) == ({"a": (0, 0, 0, 0)}, [])

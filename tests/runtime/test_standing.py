@@ -1,0 +1,361 @@
+"""Which node is the primary, which take the writes, how far behind is too far: what was seen, and what connects make of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from aioclustersql import AllNodesFailed, NoNodeAvailable
+from aioclustersql.node import Role, Target, Wants
+from aioclustersql.policy.ranking import Fit
+
+from .conftest import Racing
+from .monitoring import Diary, all_of, member_of, until
+from .tools import FakeCluster, now
+
+THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+PAIR = (("old", 0, "ok", Role.PRIMARY), ("new", 0, "ok", Role.STANDBY))
+YES, FALLBACK, NO = Fit
+
+
+async def nodes_of(cluster: FakeCluster, count: int = 20, **wanted: str) -> set[str]:
+    """The nodes that so many connects end on."""
+    found = set()
+    for _ in range(count):
+        async with cluster.connect(**wanted) as conn:
+            found.add(conn.server.name)
+    return found
+
+
+def writers(cluster: FakeCluster) -> set[str]:
+    return {name for name, node in cluster.stats().nodes.items() if node.writer}
+
+
+async def test_of_two_primaries_the_one_on_the_newer_timeline_is_taken(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        await until(1.5)
+        assert await nodes_of(cluster) == {"new"}
+        assert await nodes_of(cluster, target="any") == {"old", "new"}
+        node = cluster.stats().nodes["old"]
+        assert (node.role, node.cause) == (
+            Role.PRIMARY,
+            "it claims to be primary on timeline 1, but new is the primary on timeline 2",
+        )
+    assert "node old is not taken for the primary: it claims to be primary on timeline 1" in caplog.text
+
+
+async def test_a_primary_that_was_frozen_is_not_taken_for_it_when_it_wakes(racing: Racing):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["old"].freeze()
+        await until(2)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        await until(2.5)
+        driver["old"].thaw()
+        for _ in range(50):
+            assert await nodes_of(cluster, 1) == {"new"}
+            await asyncio.sleep(0.05)
+
+
+async def test_a_login_that_claims_to_be_on_the_primary_is_refused_by_the_name_of_the_true_one(racing: Racing):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        await until(1.5)
+        driver["new"].kill()
+        with pytest.raises(AllNodesFailed, match="but new is the primary on timeline 2"):
+            await cluster.connect()
+
+
+async def test_a_primary_that_became_a_standby_serves_as_one(racing: Racing):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        await until(1.5)
+        driver["old"].role, driver["old"].timeline = Role.STANDBY, 2
+        await until(3.5)
+        assert cluster.stats().nodes["old"].cause is None
+        assert await nodes_of(cluster, target="standby") == {"old"}
+
+
+async def test_two_primaries_on_one_timeline_are_both_refused_and_it_is_logged_once(
+    racing: Racing, caplog: pytest.LogCaptureFixture
+):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role = Role.PRIMARY
+        await until(4)
+        with pytest.raises(
+            AllNodesFailed, match="new and old both claim to be primary on timeline 1, so neither is taken for it"
+        ):
+            await cluster.connect()
+        assert await nodes_of(cluster, target="any") == {"old", "new"}
+        driver["new"].role = Role.STANDBY
+        await until(4.5)
+        assert await nodes_of(cluster) == {"old"}
+    assert caplog.text.count("old is not taken for the primary") == 1
+
+
+async def test_a_draw_ends_when_one_of_them_is_down(racing: Racing):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role = Role.PRIMARY
+        await until(2)
+        driver["old"].kill()
+        await until(2.5)
+        assert await nodes_of(cluster) == {"new"}
+
+
+async def test_removing_the_true_primary_lets_the_other_be_it(racing: Racing):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        await until(1.5)
+        cluster.remove_node("new")
+        assert await nodes_of(cluster) == {"old"}
+
+
+async def test_a_promotion_that_a_login_sees_first_is_no_draw(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(*PAIR)
+    all_of(driver, timeline=1)
+    async with cluster:
+        await until(0.5)
+        driver["new"].role, driver["new"].timeline = Role.PRIMARY, 2
+        with pytest.raises(AllNodesFailed):
+            await cluster.connect(target="standby")
+        assert await nodes_of(cluster) == {"new"}
+    assert "both claim" not in caplog.text
+
+
+async def test_where_there_are_no_timelines_two_primaries_both_serve(racing: Racing):
+    cluster, _ = racing(("a", 0, "ok", Role.PRIMARY), ("b", 0, "ok", Role.PRIMARY))
+    async with cluster:
+        await until(1.5)
+        assert await nodes_of(cluster) == {"a", "b"}
+
+
+# -- writers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_by_default_every_peer_takes_writes(racing: Racing):
+    cluster, _ = racing(*THREE)
+    async with cluster:
+        await until(0.5)
+        assert await nodes_of(cluster) == {"a", "b", "c"}
+        assert {node.writer for node in cluster.stats().nodes.values()} == {None}
+
+
+async def test_with_one_writer_all_writes_go_to_the_first_by_name(racing: Racing):
+    cluster, _ = racing(*reversed(THREE), writers=1)
+    async with cluster:
+        assert await nodes_of(cluster) == {"a"}
+        await until(1.5)
+        assert await nodes_of(cluster) == {"a"}
+        assert writers(cluster) == {"a"}
+
+
+async def test_the_peers_beside_the_writer_are_standbys(racing: Racing):
+    cluster, driver = racing(*THREE, writers=1)
+    async with cluster:
+        await until(0.5)
+        assert await nodes_of(cluster, target="prefer-standby") == {"b", "c"}
+        assert await nodes_of(cluster, target="standby") == {"b", "c"}
+        assert await nodes_of(cluster, target="any") == {"a", "b", "c"}
+        with pytest.raises(AllNodesFailed):
+            await cluster.connect(target="read-only")
+        driver["c"].role = Role.READ_ONLY
+        await until(1.5)
+        assert await nodes_of(cluster, target="read-only") == {"c"}
+
+
+async def test_the_writer_serves_readers_when_nobody_else_does(racing: Racing):
+    cluster, driver = racing(*THREE, writers=1)
+    async with cluster:
+        await until(0.5)
+        for name in ("b", "c"):
+            driver[name].kill()
+        await until(1.5)
+        assert await nodes_of(cluster, target="prefer-standby") == {"a"}
+
+
+async def test_the_heaviest_node_is_elected(racing: Racing):
+    cluster, _ = racing(*THREE, writers=1)
+    cluster.update_node("b", weight=2.0)
+    async with cluster:
+        await until(0.5)
+        assert writers(cluster) == {"b"}
+
+
+async def test_a_writer_that_is_lost_is_replaced_at_once_and_does_not_take_the_place_back(racing: Racing):
+    cluster, driver = racing(*THREE, writers=1)
+    diary = Diary(cluster)
+    async with cluster:
+        await until(0.5)
+        driver["a"].kill()
+        await until(2)
+        driver["a"].restart()
+        await until(5)
+        assert await nodes_of(cluster) == {"b"}
+    assert diary.writers == [(1.0, "a", False), (1.0, "b", True)]
+
+
+@pytest.mark.parametrize("what", ["read-only", "not ready", "draining", "removed"])
+async def test_a_writer_that_is_unfit_is_replaced(racing: Racing, what: str):
+    cluster, driver = racing(*THREE, writers=1)
+    async with cluster:
+        await until(0.5)
+        if what == "read-only":
+            driver["a"].role = Role.READ_ONLY
+        elif what == "not ready":
+            driver["a"].ready = False
+        elif what == "draining":
+            cluster._registry.drain("a", draining=True)
+        else:
+            cluster.remove_node("a")
+        await until(1.5)
+        assert writers(cluster) == {"b"}
+        assert await nodes_of(cluster) == {"b"}
+
+
+async def test_a_degraded_writer_stays(racing: Racing):
+    cluster, driver = racing(*THREE, writers=1)
+    async with cluster:
+        await until(0.5)
+        driver["a"].degraded = True
+        await until(1.5)
+        assert await nodes_of(cluster) == {"a"}
+
+
+async def test_two_writers_share_the_writes(racing: Racing):
+    cluster, _ = racing(*THREE, writers=2)
+    async with cluster:
+        await until(0.5)
+        assert await nodes_of(cluster) == {"a", "b"}
+
+
+async def test_writers_are_elected_without_a_monitor_too(racing: Racing):
+    cluster, driver = racing(*THREE, writers=1, monitor_interval=None)
+    async with cluster:
+        assert await nodes_of(cluster) == {"a"}
+        driver["a"].kill()
+        assert await nodes_of(cluster) == {"b"}
+
+
+async def test_a_node_that_joins_does_not_unseat_a_writer(racing: Racing):
+    cluster, driver = racing(("b", 0, "ok"), writers=1)
+    driver.add("a")
+    async with cluster:
+        await until(0.5)
+        cluster.add_node("a", "fake://app@a/test", weight=5.0)
+        await until(2)
+        assert writers(cluster) == {"b"}
+
+
+async def test_elections_are_logged(racing: Racing, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "aioclustersql.monitor")
+    cluster, driver = racing(*THREE, writers=1)
+    async with cluster:
+        await until(0.5)
+        driver["a"].kill()
+        await until(1.5)
+    assert "node a takes no more writes" in caplog.text
+    assert "node b takes the writes" in caplog.text
+
+
+# -- lag ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "lag", "wants", "fitness"),
+    [
+        (Role.STANDBY, 1.0, Wants(Target.STANDBY), YES),
+        (Role.STANDBY, None, Wants(Target.STANDBY), YES),
+        (Role.STANDBY, 1.0, Wants(Target.STANDBY, max_lag=2.0), YES),
+        (Role.STANDBY, 3.0, Wants(Target.STANDBY, max_lag=2.0), NO),
+        (Role.STANDBY, None, Wants(Target.STANDBY, max_lag=2.0), NO),
+        (Role.STANDBY, 3.0, Wants(Target.ANY, max_lag=2.0), NO),
+        (Role.PRIMARY, None, Wants(Target.ANY, max_lag=2.0), YES),
+        (Role.PRIMARY, None, Wants(Target.PREFER_STANDBY, max_lag=2.0), FALLBACK),
+        (Role.PRIMARY, None, Wants(Target.READ_WRITE, max_lag=2.0), YES),
+        (Role.PEER, None, Wants(Target.PREFER_STANDBY, max_lag=2.0), YES),
+    ],
+)
+async def test_a_standby_that_is_too_far_behind_does_not_serve(
+    racing: Racing, role: Role, lag: float | None, wants: Wants, fitness: Fit
+):
+    cluster, driver = racing(("a", 0, "ok", role))
+    driver["a"].lag = lag
+    async with cluster:
+        await until(0.5)
+        assert cluster._registry.standing.serves(member_of(cluster, "a"), wants, now()) is fitness
+
+
+async def test_a_lag_that_was_observed_too_long_ago_is_not_known(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok", Role.STANDBY), ("b", 0, "ok", Role.PRIMARY))
+    driver["a"].lag = 0.0
+    wants = Wants(Target.STANDBY, max_lag=60.0)
+    async with cluster:
+        await until(0.5)
+        standing, member = cluster._registry.standing, member_of(cluster, "a")
+        assert standing.serves(member, wants, member.observed_at + 3.5) is YES
+        assert standing.serves(member, wants, member.observed_at + 3.51) is NO
+
+
+async def test_without_a_monitor_no_lag_is_known(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok", Role.STANDBY), monitor_interval=None)
+    driver["a"].lag = 0.0
+    async with cluster:
+        driver.terminate(await cluster.connect(target="standby"))
+        wants = Wants(Target.STANDBY, max_lag=60.0)
+        assert cluster._registry.standing.serves(member_of(cluster, "a"), wants, now()) is NO
+
+
+# -- draining ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_draining_node_gets_no_connection_and_is_watched_on(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
+    async with cluster:
+        await until(0.5)
+        cluster._registry.drain("a", draining=True)
+        assert await nodes_of(cluster) == {"b"}
+        started = driver["a"].started
+        await until(3.5)
+        assert (driver["a"].probes, driver["a"].started) == (4, started)
+        assert cluster.stats().nodes["a"].draining
+        cluster._registry.drain("a", draining=False)
+        assert await nodes_of(cluster) == {"a", "b"}
+
+
+async def test_when_all_nodes_are_draining_there_is_none(racing: Racing):
+    cluster, _ = racing(("a", 0, "ok"))
+    cluster._registry.drain("a", draining=True)
+    with pytest.raises(NoNodeAvailable, match="is draining all its nodes"):
+        await cluster.connect()
+
+
+async def test_a_login_that_ends_on_a_node_that_is_draining_by_then_is_not_handed_out(racing: Racing):
+    cluster, _ = racing(("a", 0.25, "ok"))
+    caller = asyncio.create_task(cluster.connect())
+    await asyncio.sleep(0.125)
+    cluster._registry.drain("a", draining=True)
+    with pytest.raises(AllNodesFailed, match="it is being drained"):
+        await caller
