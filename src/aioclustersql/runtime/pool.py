@@ -230,16 +230,16 @@ class Pool(Generic[C]):
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
-        elif not ledger.is_good(slot, now) or ledger.is_too_full(slot.book):
+        elif not ledger.is_good(slot, now):
             self.close(slot)
-        elif (open_ := self._driver.in_transaction(conn)) or settings.always_reset:
-            if open_:
-                self._warn_of_a_transaction(slot)
+        elif self._driver.in_transaction(conn):
+            self._warn_of_a_transaction(slot)
+            self.returner.reset(slot, now)
+        elif settings.always_reset:
+            self.returner.reset(slot, now)
+        elif ledger.waiting or ledger.is_too_full(slot.book):
             ledger.give_back(slot, now)
-            self.returner.reset(slot)
-        elif ledger.waiting:
-            ledger.give_back(slot, now)
-            self._serve(slot, now)
+            self.available(slot, now)
         else:
             ledger.put_back(slot, now)
         if self._all_back is not None:
@@ -302,15 +302,11 @@ class Pool(Generic[C]):
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
-        """One that is in our hands is ready, if it is still good: for somebody who waits, else it is idle."""
-        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
-            self.close(slot)
-        else:
-            self._serve(slot, now)
-
-    def _serve(self, slot: Pooled[C], now: float) -> None:
-        """It goes to whoever has waited for longest, else it is idle."""
+        """One that is in our hands is ready: it goes to whoever has waited for longest, else it is idle."""
         ledger, book = self.ledger, slot.book
+        if not ledger.is_good(slot, now) or self._is_closed(slot.conn) or ledger.is_too_full(book):
+            self.close(slot)
+            return
         while ledger.waiting:
             waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
             if waiter is None:
