@@ -166,12 +166,6 @@ class Ledger(Generic[W]):
             and self.total < self.limits.max_total
         )
 
-    def is_full(self, serving: list[Book]) -> bool:
-        """Whether nothing can be opened there before a connection is closed that serves somebody."""
-        if all(book.size >= self.limits.max_size for book in serving):
-            return True
-        return self.total >= self.limits.max_total and self.spare_elsewhere(serving) is None
-
     def is_too_full(self, book: Book) -> bool:
         """Whether there are more connections, there or in all, than there may be since the limits were changed."""
         limits = self.limits

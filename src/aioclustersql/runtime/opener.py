@@ -100,8 +100,13 @@ class Opener(Generic[C]):
 
     def _is_full(self, serving: Serving) -> bool:
         """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
-        watched = serving.far or self._logins or self._rests  # what becomes otherwise with time alone
-        return bool(serving.near) and not watched and self._pool.ledger.is_full(serving.books)
+        if not serving.near or serving.far or self._logins or self._rests:  # what becomes otherwise with time alone
+            return False
+        ledger = self._pool.ledger
+        for offer in serving.near:
+            if offer.book.size < ledger.limits.max_size:
+                return ledger.total >= ledger.limits.max_total and ledger.spare_elsewhere(serving.books) is None
+        return True
 
     def consider_all(self) -> None:
         """For everybody who waits."""
