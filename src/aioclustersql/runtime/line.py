@@ -116,9 +116,16 @@ class Line(Generic[C]):
         self.hang_up_login()
 
     async def close(self) -> None:
-        """End everything, with a goodbye where one may be heard; a login that may still be answered has a second for it."""
+        """End everything, with a goodbye where one may be heard; a question or a login under way has a second for its answer.
+
+        A connection in the midst of a question takes no goodbye, and MySQL counts it as aborted.
+        """
         if self.probe is not None:
-            self.hang_up()  # a connection in the midst of a question takes no goodbye
+            await asyncio.wait([self.probe], timeout=GOODBYE)
+            if self.probe.done() and not self.probe.cancelled() and self.probe.exception() is None:
+                self.probe = None
+            else:
+                self.hang_up()
         if self.login is not None:
             await asyncio.wait([self.login.task], timeout=GOODBYE)
             if self.login.task.done() and self.login.error is None:

@@ -218,6 +218,8 @@ class Registry(Generic[C]):
     def change_role(self, member: Member[C], role: Role, timeline: int | None = None) -> None:
         """The node is another than was known. A login does not tell the timeline, and a promotion begins a new one."""
         old, member.role, member.timeline = member.role, role, timeline
+        if old is Role.PRIMARY and role is Role.PEER:
+            return  # a fuller look at what a cheap check saw: no change
         self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
         if old is not Role.UNKNOWN:
             _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
