@@ -90,7 +90,7 @@ def pick(serving: Serving, rng: Rng, waiting: int = 0, avoid: Collection[str] = 
     ready = [offer for offer in near if offer.book.idle]
     if avoid:
         ready = [offer for offer in ready if offer.book.name not in avoid]
-    if not ready:
+    if not ready and serving.far:
         limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in near), default=float("inf"))
         ready = [offer for offer in serving.far if offer.book.idle and offer.cost < limit and offer.book.name not in avoid]
     return _cheapest(ready).book if ready else None

@@ -497,7 +497,7 @@ class Pool(Generic[C]):
 
     def resize(self, limits: Limits) -> None:
         """Other sizes from now on; what is leased and too much is closed when it comes back."""
-        self.ledger.limits = limits
+        self.ledger.resize(limits)
         self.keeper.sweep()
         self.opener.consider_all()
 

@@ -52,7 +52,7 @@ class Waiting(Waiter[Wants], Generic[C]):
     __slots__ = ("deadline", "future", "place", "task")
 
     def __init__(self, wants: Wants, now: float, deadline: float, loop: asyncio.AbstractEventLoop, place: str | None) -> None:
-        super().__init__(wants, now)
+        self.wants, self.since, self.number = wants, now, 0
         self.deadline = deadline
         self.future: asyncio.Future[Pooled[C]] = loop.create_future()
         self.task = asyncio.current_task(loop)
