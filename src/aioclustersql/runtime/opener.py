@@ -77,6 +77,8 @@ class Opener(Generic[C]):
         if self._stopped or wants not in pool.ledger.groups:
             return
         serving = pool.serving(wants, now)
+        if self._is_full(serving):
+            return
         if not serving.near:
             serving = pool.anybody()
         books = [offer.book for offer in serving.near]
@@ -98,6 +100,16 @@ class Opener(Generic[C]):
             return serving.near
         queue = drain_time(ledger, wants, [offer.book for offer in serving.near], now)
         return [offer for offer in serving.far if worth(serving, offer.book, ledger.waiting, queue)]
+
+    def _is_full(self, serving: Serving) -> bool:
+        """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
+        if not serving.near or serving.far or self._logins or self._rests:  # what becomes otherwise with time alone
+            return False
+        ledger = self._pool.ledger
+        for offer in serving.near:
+            if offer.book.size < ledger.limits.max_size:
+                return ledger.total >= ledger.limits.max_total and ledger.spare_elsewhere(serving.books) is None
+        return True
 
     def consider_all(self) -> None:
         """For everybody who waits."""

@@ -21,6 +21,7 @@ from ..policy.leasing import Offer, Serving, arrange, pick, worth
 from ..policy.ledger import Book, Ledger, Limits, State
 from ..policy.ranking import Fit
 from .adopter import Adopter
+from .alarm import Alarm
 from .attempt import GOODBYE
 from .disposal import Disposal
 from .keeper import Keeper
@@ -91,6 +92,7 @@ class Pool(Generic[C]):
         self._closing = False
         self._changes: list[asyncio.Future[Any]] = []
         self._all_back: asyncio.Future[None] | None = None
+        self._alarm = Alarm(loop, self._expire)
         self.opener: Opener[C] = Opener(self)
         self.adopter: Adopter[C] = Adopter(self)
         self.returner: Returner[C] = Returner(self)
@@ -119,9 +121,9 @@ class Pool(Generic[C]):
         self.keeper.stop()
         self.opener.stop()
         self.adopter.stop()
-        for group in list(self.ledger.groups.values()):
-            for waiter in list(group):
-                self._refuse(cast("Waiting[C]", waiter), self._not_open())
+        self._alarm.stop()
+        for waiter in self._waiters():
+            self._refuse(waiter, self._not_open())
         for book in self.ledger.books.values():
             book.closed = True
             self._close_idle(book)
@@ -181,7 +183,7 @@ class Pool(Generic[C]):
             raise self._not_open()
         loop, settings = self.loop, self.settings
         now = loop.time()
-        waiter: Waiting[C] = Waiting(wants, now, loop, here() if settings.debug else None)
+        waiter: Waiting[C] = Waiting(wants, now, deadline, loop, here() if settings.debug else None)
         if deadline <= now:
             raise timed_out(self, waiter, now)
         if 0 < settings.max_waiting <= self.ledger.waiting:
@@ -189,7 +191,7 @@ class Pool(Generic[C]):
                 f"cluster {self.registry.cluster!r}: {self.ledger.waiting} callers wait for a connection already (max_waiting)"
             )
         self.ledger.enqueue(waiter)
-        timer = loop.call_at(deadline, self._expire, waiter) if deadline != math.inf else None
+        self._alarm.set(deadline)
         self.opener.consider(wants, now)
         try:
             return await waiter.future
@@ -199,12 +201,19 @@ class Pool(Generic[C]):
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._give_back_unused(future.result())
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
 
-    def _expire(self, waiter: Waiting[C]) -> None:
-        self._refuse(waiter, timed_out(self, waiter, self.loop.time()))
+    def _expire(self, now: float) -> float:
+        """Refuse those whose time is over. Returns the earliest deadline of the others."""
+        earliest = math.inf
+        for waiter in self._waiters():
+            if waiter.deadline <= now:
+                self._refuse(waiter, timed_out(self, waiter, now))
+            else:
+                earliest = min(earliest, waiter.deadline)
+        return earliest
+
+    def _waiters(self) -> list[Waiting[C]]:
+        return [cast("Waiting[C]", waiter) for group in self.ledger.groups.values() for waiter in group]
 
     def _refuse(self, waiter: Waiting[C], error: Exception) -> None:
         self.ledger.withdraw(waiter)
@@ -235,37 +244,35 @@ class Pool(Generic[C]):
         slot.owner = None
         if settings.debug:
             slot.returned_at = here()
-        closed = self._is_closed(conn)
-        good = not closed and ledger.is_good(slot, now) and not ledger.is_too_full(slot.book)
-        if good and not (ledger.waiting or settings.always_reset or self._driver.in_transaction(conn)):
-            ledger.put_back(slot, now)
-        else:
-            ledger.give_back(slot, now)
-            self._returned(slot, now, closed=closed)
-        if self._all_back is not None:
-            self._see_whether_all_are_back()
-
-    def _returned(self, slot: Pooled[C], now: float, *, closed: bool) -> None:
-        """It is in our hands: what becomes of it?"""
-        if closed:
+        if self._is_closed(conn):
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
-        elif not self.ledger.is_good(slot, now):
+        elif not ledger.is_good(slot, now):
             self.close(slot)
-        elif self._driver.in_transaction(slot.conn):
-            taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
-            _log.warning(
-                "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
-                self.registry.cluster,
-                slot.node,
-                taken,
-            )
-            self.returner.reset(slot)
-        elif self.settings.always_reset:
-            self.returner.reset(slot)
+        elif self._driver.in_transaction(conn):
+            self._warn_of_a_transaction(slot)
+            self.returner.reset(slot, now)
+        elif settings.always_reset:
+            self.returner.reset(slot, now)
+        elif ledger.is_too_full(slot.book):
+            self.close(slot)
+        elif ledger.waiting:
+            ledger.give_back(slot, now)
+            self._serve(slot, now)
         else:
-            self.available(slot, now)
+            ledger.put_back(slot, now)
+        if self._all_back is not None:
+            self._see_whether_all_are_back()
+
+    def _warn_of_a_transaction(self, slot: Pooled[C]) -> None:
+        taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
+        _log.warning(
+            "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
+            self.registry.cluster,
+            slot.node,
+            taken,
+        )
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""
@@ -315,11 +322,15 @@ class Pool(Generic[C]):
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
-        """One that is in our hands is ready: it goes to whoever has waited for longest, else it is idle."""
-        ledger, book = self.ledger, slot.book
-        if not ledger.is_good(slot, now) or self._is_closed(slot.conn) or ledger.is_too_full(book):
+        """One that is in our hands is ready: it is served, if it is still good."""
+        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
             self.close(slot)
-            return
+        else:
+            self._serve(slot, now)
+
+    def _serve(self, slot: Pooled[C], now: float) -> None:
+        """It goes to whoever has waited for longest, else it is idle."""
+        ledger, book = self.ledger, slot.book
         while ledger.waiting:
             waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
             if waiter is None:
@@ -497,7 +508,7 @@ class Pool(Generic[C]):
 
     def resize(self, limits: Limits) -> None:
         """Other sizes from now on; what is leased and too much is closed when it comes back."""
-        self.ledger.limits = limits
+        self.ledger.resize(limits)
         self.keeper.sweep()
         self.opener.consider_all()
 
