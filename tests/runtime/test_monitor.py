@@ -14,7 +14,7 @@ from aioclustersql.testing import FakeDriver, FakeError, FakeServer, Row, run_vi
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, health, member_of, reserved, until
-from .tools import cluster_over
+from .tools import cluster_over, now
 
 pytestmark = pytest.mark.every_loop
 
@@ -99,12 +99,34 @@ async def test_closing_takes_no_longer_than_it_may(racing: Racing):
     driver.assert_nothing_open()
 
 
-async def test_closing_in_mid_probe_terminates_the_connection(racing: Racing):
+async def test_closing_in_mid_probe_waits_for_its_answer_and_says_goodbye(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
     driver["a"].probe_delay = 0.1875
     async with cluster:
         await asyncio.sleep(1.125)
-    assert (driver["a"].goodbyes, driver["a"].terminated) == (0, 1)
+    assert (driver["a"].goodbyes, driver["a"].terminated, now()) == (1, 0, 1.1875)
+
+
+async def test_closing_in_the_midst_of_a_probe_without_an_answer_ends_after_a_second(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"))
+    async with cluster:
+        await asyncio.sleep(0.5)
+        driver["a"].probe_delay = 60.0
+        await asyncio.sleep(0.625)
+    assert (driver["a"].goodbyes, driver["a"].terminated, now()) == (0, 1, 2.125)
+
+
+async def test_a_login_that_bears_witness_is_never_cut_for_another(racing: Racing):
+    # Each interrupted handshake counts on MySQL, and a hundred of them block the host.
+    cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
+    driver["a"].probe_delay = 0.375
+    async with cluster:
+        await asyncio.sleep(0.5)
+        driver["a"].delay = 2.5
+        await until(10.0)
+        assert driver["a"].started > 2
+        assert cluster.stats().nodes["a"].health == "up"
+    assert driver["a"].interrupted == 0
 
 
 async def test_it_may_be_opened_again(racing: Racing):

@@ -36,6 +36,25 @@ async def test_of_two_primaries_the_one_on_the_newer_timeline_is_taken(racing: R
     assert "node old is not taken for the primary: it claims to be primary on timeline 1" in caplog.text
 
 
+async def test_to_learn_that_a_node_is_one_of_many_is_no_warning(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(("a", 0, "ok", Role.PRIMARY))
+    async with cluster:
+        async with cluster.connect():  # all that a login shows of a Galera node is that it takes writes
+            driver["a"].role = Role.PEER
+        await until(1.5)
+        assert cluster.stats().nodes["a"].role is Role.PEER
+    assert "role" not in caplog.text
+
+
+async def test_a_change_of_role_is_a_warning(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(("a", 0, "ok", Role.PRIMARY))
+    async with cluster:
+        await until(0.5)
+        driver["a"].role = Role.STANDBY
+        await until(1.5)
+    assert "node a: role primary -> standby" in caplog.text
+
+
 async def test_a_primary_that_was_frozen_is_not_taken_for_it_when_it_wakes(racing: Racing):
     cluster, driver = racing(*PAIR)
     all_of(driver, timeline=1)

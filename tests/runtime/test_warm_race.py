@@ -201,3 +201,12 @@ async def test_an_overloaded_node_is_tried_last_for_a_second(racing: Racing):
         await taken(cluster, driver)
     assert "best" not in [name for _, name in driver.starts]
     assert cluster.stats().nodes["best"].health is Health.UP
+
+
+async def test_one_of_equal_nodes_that_is_found_full_is_passed_over_from_then_on(racing: Racing):
+    cluster, driver = racing(*((name, 0.001, "ok") for name in "abc"))
+    await learn(cluster, driver)
+    driver["a"].outcome = "overloaded"
+    for _ in range(100):
+        driver.terminate(await cluster.connect())
+    assert len([name for _, name in driver.starts if name == "a"]) == 1

@@ -140,13 +140,17 @@ class Line(Generic[C]):
         self.hang_up_login()
 
     async def close(self, within: float) -> None:
-        """End everything within so many seconds, half of them for a login under way, the rest for goodbyes."""
-        if self.probe is not None:
-            self.hang_up()  # a connection in the midst of a question takes no goodbye
-        if self.login is not None:
-            await asyncio.wait([self.login.task], timeout=within / 2.0)
-            if self.login.task.done() and self.login.error is None:
-                self.take_login()
+        """End everything within so many seconds, half of them for the answers that are due, the rest for goodbyes.
+
+        A connection in the midst of a question takes no goodbye, and MySQL counts it as aborted.
+        """
+        if pending := self.pending:
+            await asyncio.wait(pending, timeout=within / 2.0)
+        if self.probe is not None and not _is_well(self.probe):
+            self.hang_up()
+        self.probe = None
+        if self.login is not None and self.login.task.done() and self.login.error is None:
+            self.take_login()
         goodbyes = [self._disposal.close(self._registry.driver, conn, within / 2.0) for conn in self.connections]
         if goodbyes:
             await asyncio.wait(goodbyes)
@@ -163,3 +167,8 @@ class Line(Generic[C]):
         self._ending.discard(task)
         if not task.cancelled():
             task.exception()  # seen; nobody waits for it any more
+
+
+def _is_well(task: asyncio.Task[Any]) -> bool:
+    """Whether it has ended with a result."""
+    return task.done() and not task.cancelled() and task.exception() is None

@@ -161,5 +161,6 @@ class Monitor(Generic[C]):
 
 
 def _differs(before: tuple[Role, bool], now: tuple[Role, bool]) -> bool:
-    """Whether a node's role or health changed; to learn a role, or to forget it, is no change."""
-    return before[1] is not now[1] or (before[0] is not now[0] and Role.UNKNOWN not in (before[0], now[0]))
+    """Whether a node's role or health changed; to learn a role, or more of it, or to forget it, is no change."""
+    learnt = Role.UNKNOWN in (before[0], now[0]) or (before[0] is Role.PRIMARY and now[0] is Role.PEER)
+    return before[1] is not now[1] or (before[0] is not now[0] and not learnt)

@@ -120,7 +120,7 @@ class Watch(Generic[C]):
 
     async def _ask(self) -> None:
         """One question, until it is answered or the verdict is found."""
-        line, began = self._line, self._loop.time()
+        line = self._line
         window, doubted = self._window(), False
         while True:
             now, due = self._loop.time(), window.end if doubted else window.half
@@ -145,7 +145,7 @@ class Watch(Generic[C]):
                     window = window.anew(now)
                 else:
                     doubted = True
-                    self._call_witnesses(began, now)
+                    self._call_witnesses(now)
             elif line.login is not None and line.login.speaking_since > window.half + LATE:
                 window, doubted = window.anew(now), False  # it waited for our own password, and has not had its time
             else:
@@ -163,10 +163,13 @@ class Watch(Generic[C]):
         timeout, now = self._monitor.timeout, self._loop.time()
         return Window(now, timeout if self._line.conn is not None else 2.0 * timeout)
 
-    def _call_witnesses(self, began: float, now: float) -> None:
-        """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us."""
+    def _call_witnesses(self, now: float) -> None:
+        """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us.
+
+        A login that is under way since an earlier doubt is as good a witness. It is not cut for a newer one: MySQL would count it.
+        """
         line, login = self._line, self._line.login
-        fresh = login is not None and began <= login.started and now - login.started < RENEW
+        fresh = login is not None and now - login.started < RENEW
         if line.conn is not None and line.spare is None and not fresh:
             line.log_in()
         self._monitor.look_at_others(self.member)
