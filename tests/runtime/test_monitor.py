@@ -197,7 +197,7 @@ async def test_the_password_is_asked_for_as_for_any_login(racing: Racing):
 
 async def test_what_a_probe_saw_is_in_the_statistics(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
-    all_of(driver, role=Role.STANDBY, timeline=3, lag=1.5, lag_bytes=4096, probe_delay=0.125)
+    all_of(driver, role=Role.STANDBY, timeline=3, lag=1.5, lag_bytes=4096, ping_delay=0.125)
     before = datetime.now(UTC)
     async with cluster:
         await until(2.5)
@@ -208,15 +208,21 @@ async def test_what_a_probe_saw_is_in_the_statistics(racing: Racing):
     assert before <= node.observed <= datetime.now(UTC)
 
 
-async def test_the_first_answer_on_a_connection_is_no_round_trip(racing: Racing):
+async def test_the_round_trip_is_that_of_a_ping_because_a_probe_asks_for_more_than_a_lease_does(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
-    driver["a"].probe_delay = 0.25
+    driver["a"].probe_delay, driver["a"].ping_delay = 0.25, 0.125
     async with cluster:
         await until(0.5)
-        driver["a"].probe_delay = 0.125
-        assert cluster.stats().nodes["a"].round_trip is None
-        await until(1.5)
         assert cluster.stats().nodes["a"].round_trip == 0.125
+        assert driver["a"].pings == driver["a"].probes == 1
+
+
+async def test_a_node_that_is_not_ready_is_not_pinged(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"))
+    driver["a"].ready = False
+    async with cluster:
+        await until(2)
+        assert driver["a"].pings == 0
 
 
 async def test_a_lost_reserved_connection_is_replaced_at_once_and_is_no_verdict(racing: Racing):

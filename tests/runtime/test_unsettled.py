@@ -85,13 +85,13 @@ async def test_for_a_second_after_a_node_changed_all_are_asked_often(racing: Rac
 
 async def test_a_node_far_slower_than_it_can_be_is_asked_often_and_back_in_the_band_soon_after_it_healed(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
-    all_of(driver, probe_delay=0.001)
+    all_of(driver, ping_delay=0.001)
     async with cluster:
         await until(10.5)
-        driver["a"].probe_delay = 0.020
+        driver["a"].ping_delay = 0.020
         await until(20.5)
         assert (cluster.stats().nodes["a"].round_trip or 0) > 0.015
-        driver["a"].probe_delay = 0.001
+        driver["a"].ping_delay = 0.001
         await until(21)
         assert (cluster.stats().nodes["a"].round_trip or 1) < 0.0015
         assert await probes_within(driver, "a", 5) == 5
@@ -99,10 +99,10 @@ async def test_a_node_far_slower_than_it_can_be_is_asked_often_and_back_in_the_b
 
 async def test_a_node_that_stays_slow_is_asked_less_often_after_half_a_minute(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
-    all_of(driver, probe_delay=0.001)
+    all_of(driver, ping_delay=0.001)
     async with cluster:
         await until(10.5)
-        driver["a"].probe_delay = 0.020
+        driver["a"].ping_delay = 0.020
         await until(60)
         assert await probes_within(driver, "a", 10) in (39, 40)
         assert await probes_within(driver, "b", 10) == 10

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..drivers.base import Observation
 from .attempt import GOODBYE
@@ -16,9 +16,19 @@ from .member import Member
 from .registry import Registry
 from .witness import Witness
 
-__all__ = ["Line"]
+__all__ = ["Answer", "Line"]
 
 C = TypeVar("C")
+
+
+class Answer(NamedTuple):
+    """What a node says of itself, and how many seconds one round trip to it takes.
+
+    That is measured by a ping: what a lease waits for is as short, while a probe of a Galera node takes five times as long.
+    """
+
+    seen: Observation
+    round_trip: float | None
 
 
 class Line(Generic[C]):
@@ -33,11 +43,10 @@ class Line(Generic[C]):
         self.conn: C | None = None
         """The reserved connection."""
         self.proven = False
-        """Whether it has answered a probe. The first one is slower than others, and says nothing of the round trip."""
+        """Whether it has answered a probe."""
         self.spare: C | None = None
         """What came of a login while there is a reserved connection."""
-        self.probe: asyncio.Task[Observation] | None = None
-        self.asked_at = 0.0
+        self.probe: asyncio.Task[Answer] | None = None
         self.login: Witness[C] | None = None
 
     @property
@@ -65,11 +74,18 @@ class Line(Generic[C]):
             if self.login is None:
                 self.log_in()
         elif self.probe is None:
-            self.asked_at = self._loop.time()
             self.probe = self._loop.create_task(
-                self._registry.driver.probe(self.conn, causal=self._member.must_sync),
+                self._question(self.conn, causal=self._member.must_sync),
                 name=f"aioclustersql:{self._registry.cluster}:probe:{self._member.name}",
             )
+
+    async def _question(self, conn: C, *, causal: bool) -> Answer:
+        seen = await self._registry.driver.probe(conn, causal=causal)
+        if not seen.ready:
+            return Answer(seen, None)
+        began = self._loop.time()
+        await self._registry.driver.ping(conn)
+        return Answer(seen, self._loop.time() - began)
 
     def log_in(self) -> None:
         """Begin a new login; one that is under way is given up."""

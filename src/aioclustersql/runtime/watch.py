@@ -181,12 +181,13 @@ class Watch(Generic[C]):
         assert probe is not None  # noqa: S101 - the caller has seen it
         error = ConnectionAbortedError("the probe was cancelled") if probe.cancelled() else probe.exception()
         if error is None:
-            if line.proven:
-                self.member.round_trip.observe(now - line.asked_at, now)
             line.proven = True
             line.dismiss_spare()
             self._spoke(now)
-            self._findings.observed(self.member, probe.result(), now)
+            seen, round_trip = probe.result()
+            if round_trip is not None:
+                self.member.round_trip.observe(round_trip, now)
+            self._findings.observed(self.member, seen, now)
             return True
         if not isinstance(error, Exception):
             raise error
