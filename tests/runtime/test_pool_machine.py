@@ -69,13 +69,13 @@ class Pools(RuleBasedStateMachine):
 
     # -- users -------------------------------------------------------------------------------------------------------------
 
-    @rule(target=st.sampled_from(TARGETS), steps=st.integers(0, 3))
-    def acquire(self, target: str, steps: int) -> None:
+    @rule(wants=st.sampled_from(TARGETS), steps=st.integers(0, 3))
+    def acquire(self, wants: str, steps: int) -> None:
         async def ask() -> FakeConnection:
-            return await self.cluster.acquire(target=target, timeout=math.inf)
+            return await self.cluster.acquire(target=wants, timeout=math.inf)
 
         self.number += 1
-        self.waiting[self.loop.create_task(ask())] = (target, self.number)
+        self.waiting[self.loop.create_task(ask())] = (wants, self.number)
         self.run(self.go_on(steps))
 
     @precondition(lambda self: self.held)
