@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from aioclustersql.errors import ClusterError, NotOpen
 from aioclustersql.policy.ledger import LOGINS, State
+from aioclustersql.runtime.pool import Pool
 from aioclustersql.testing import FakeConnection, FakeDriver, FakeServer, VirtualLoop
 
 from .tools import FakeCluster, cluster_over, moment
@@ -67,15 +68,20 @@ class Pools(RuleBasedStateMachine):
         )
         self.run(self.cluster.open())
 
+    @property
+    def pool(self) -> Pool[FakeConnection]:
+        assert self.cluster._engine.pool is not None
+        return self.cluster._engine.pool
+
     # -- users -------------------------------------------------------------------------------------------------------------
 
-    @rule(target=st.sampled_from(TARGETS), steps=st.integers(0, 3))
-    def acquire(self, target: str, steps: int) -> None:
+    @rule(wants=st.sampled_from(TARGETS), steps=st.integers(0, 3))
+    def acquire(self, wants: str, steps: int) -> None:
         async def ask() -> FakeConnection:
-            return await self.cluster.acquire(target=target, timeout=math.inf)
+            return await self.cluster.acquire(target=wants, timeout=math.inf)
 
         self.number += 1
-        self.waiting[self.loop.create_task(ask())] = (target, self.number)
+        self.waiting[self.loop.create_task(ask())] = (wants, self.number)
         self.run(self.go_on(steps))
 
     @precondition(lambda self: self.held)
@@ -159,6 +165,21 @@ class Pools(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.001, 0.01, 0.25, 1.0, 6.0, 40.0]))
     def advance(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
+        self.check_when_settled()
+
+    @rule()
+    def nobody_waits_where_there_is_room(self) -> None:
+        """Though nothing comes back: after a breaker's longest pause, a hanging reset and some logins."""
+        self.run(asyncio.sleep(20))
+        self.check_when_settled()
+        if not self.waiting:
+            return
+        ledger = self.pool.ledger
+        out = sum(len(book.leased) for book in ledger.books.values())
+        for name, book in ledger.books.items():
+            if _serves(self.driver[name]) and not book.closed:
+                full = len(book.leased) >= ledger.limits.max_size or out >= ledger.limits.max_total
+                assert full, f"waited in vain: {self.pool}, {list(self.driver)}"
 
     @precondition(lambda self: any(_serves(self.driver[name]) for name in self.cluster.nodes))
     @rule()
@@ -179,7 +200,7 @@ class Pools(RuleBasedStateMachine):
             self.held.clear()
             if not self.waiting:
                 return
-            assert self.loop.time() < deadline, f"waited in vain: {self.cluster._engine.pool}, {list(self.driver)}"
+            assert self.loop.time() < deadline, f"waited in vain: {self.pool}, {list(self.driver)}"
 
     # -- what always holds ---------------------------------------------------------------------------------------------------
 
@@ -205,24 +226,25 @@ class Pools(RuleBasedStateMachine):
             else:
                 assert isinstance(task.exception(), NotOpen) or "wrong password" in str(task.exception())
 
-    @invariant()
-    def nobody_is_overtaken(self) -> None:
+    def check_when_settled(self) -> None:
+        """Nobody was overtaken, and what is on lease is what somebody has."""
         self.run(moment())
         self.collect()
         for target, number in self.waiting.values():
             assert number > self.served.get(target, 0)
+        pool = self.pool
+        assert pool.ledger.waiting == len(self.waiting)
+        assert all(slot.state is State.LEASED for slot in pool._slots.values() if slot.conn in self.held)
+        assert all(slot.conn in self.held for slot in pool._slots.values() if slot.state is State.LEASED)
 
     @invariant()
     def the_books_are_right(self) -> None:
         if not hasattr(self, "cluster"):
             return
-        pool = self.cluster._engine.pool
-        assert pool is not None
+        pool = self.pool
         slots = [slot for book in pool.ledger.books.values() for slot in book]
         assert {slot for slot in pool._slots.values() if slot.book in pool.ledger.books.values()} == set(slots)
-        assert all(slot.state is State.LEASED for slot in pool._slots.values() if slot.conn in self.held)
-        assert sum(len(book.leased) for book in pool.ledger.books.values()) <= len(self.held)
-        assert pool.ledger.waiting == len(self.waiting)
+        assert pool.ledger.waiting <= len(self.waiting)
         for book in pool.ledger.books.values():
             assert 0 <= book.connecting <= LOGINS
             assert book.size <= LARGEST
