@@ -166,7 +166,7 @@ async def test_when_all_nodes_are_silent_for_a_second_nobody_is_interrupted(scen
 
 async def test_one_killed_session_costs_its_own_user_alone(scenes: list[Scene]) -> None:
     for scene in scenes:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - each driver has its own
+        with pytest.raises(Exception) as caught:
             async with scene.cluster.acquire() as conn:
                 await kill(scene, conn)
                 await scene.store.read(conn)

@@ -166,7 +166,7 @@ class Watch(Generic[C]):
     def _call_witnesses(self, now: float) -> None:
         """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us.
 
-        A login that is under way since an earlier doubt is as good a witness. It is not cut for a newer one: MySQL would count it.
+        A login under way since an earlier doubt is as good a witness, and not cut for a newer one: MySQL would count it.
         """
         line, login = self._line, self._line.login
         fresh = login is not None and now - login.started < RENEW
