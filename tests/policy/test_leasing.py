@@ -242,14 +242,13 @@ def test_weights_are_heeded(ledger: Ledger[str]):
 def test_moving_on_ends_in_an_even_spread(ledger: Ledger[str], sizes: tuple[int, ...]):
     books = [book(ledger, str(number), size) for number, size in enumerate(sizes)]
     serving = arrange([Offer(each) for each in books])
-    for moves in range(sum(sizes) + 1):
-        move = uneven(serving)
-        if move is None:
-            break
+    moves = 0
+    while (move := uneven(serving)) is not None:
+        moves += 1
+        assert moves < sum(sizes)
         poor, spare = move
         ledger.drop(spare, 0.0)
         slot = Slot()
         ledger.add(slot, poor, 0.0, random.Random(1))
         ledger.settle(slot, 0.0)
-    assert moves < sum(sizes)
     assert max(each.size for each in books) - min(each.size for each in books) <= 1

@@ -122,12 +122,19 @@ def test_closing_a_book_makes_what_it_holds_no_good(ledger: Ledger[str]):
 
 def test_the_average_use_follows_what_comes_back(ledger: Ledger[str]):
     book = ledger.open_book("a")
-    first, second = leased(ledger, book, 2)
-    assert ledger.use is None
-    ledger.give_back(first, 1.0)
-    assert ledger.use == 1.0
-    ledger.give_back(second, 2.0)
-    assert ledger.use == pytest.approx(1.1)
+    found = [ledger.use]
+    for number, slot in enumerate(leased(ledger, book, 2), 1):
+        ledger.give_back(slot, float(number))
+        found.append(ledger.use)
+    assert found == [None, 1.0, pytest.approx(1.1)]
+
+
+def test_one_lease_of_an_hour_is_not_the_rule(ledger: Ledger[str]):
+    book = ledger.open_book("a")
+    ledger.use = 0.002
+    [slot] = leased(ledger, book)
+    ledger.give_back(slot, 3600.0)
+    assert ledger.use == pytest.approx(0.0026)
 
 
 def test_a_lease_that_reached_nobody_tells_nothing_of_the_use(ledger: Ledger[str]):

@@ -247,9 +247,7 @@ async def test_what_comes_back_in_a_transaction_is_rolled_back_with_a_warning(
         await conn.execute("BEGIN")
     await moment()
     assert not conn.in_transaction
-    assert caplog.messages == [
-        "cluster cluster: a connection on node a was returned in a transaction, which is rolled back"
-    ]
+    assert caplog.messages == ["cluster cluster: a connection on node a was returned in a transaction, which is rolled back"]
 
 
 async def test_with_debug_the_warning_says_where_it_was_taken(pooling: Pooling, caplog: pytest.LogCaptureFixture):

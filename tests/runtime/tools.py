@@ -95,7 +95,7 @@ async def warm(cluster: FakeCluster, count: int, **arguments: Any) -> None:
     pool = cluster._engine.pool_here()
     for conn in await lease(cluster, count, **arguments):
         await cluster.release(conn)
-    await asyncio.sleep(0.25)  # logins that are not needed any more
+    await asyncio.sleep(1)  # logins that are not needed any more
     idle = [slot for book in pool.ledger.books.values() for slot in book.idle]
     for slot in idle[count:]:
         pool.close(slot)  # type: ignore[arg-type]

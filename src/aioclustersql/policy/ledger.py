@@ -1,6 +1,7 @@
 """The pool's books: which connection is where, who waits for one, and what may be opened. Pure: the time is an argument.
 
-Whoever performs (`runtime.pool`) asks first and does afterwards; nothing here opens, closes or wakes anything. Rule: a connection
+Whoever performs (`runtime.pool`) asks first and does afterwards; nothing here opens, closes or wakes anything. Whether a login is
+worth its cost is decided in `demand`. Rule: a connection
 is in one state at a time, and the sizes of a book are counted from what stands in it.
 """
 
@@ -21,12 +22,9 @@ LOGINS = 2
 """So many logins of the pool are under way on one node at once, at most."""
 JITTER = 0.1
 """Lifetimes and idle times are shortened by up to this part, so that what was opened together does not end together."""
-OVERDUE = 0.25
-"""A reset, or a look at a connection, that takes longer is not counted on any more: its node may be silent."""
-_TICK = 1e-6
-"""A timer may fire a clock tick early."""
-USE_ALPHA = 0.1
-"""Weight of a new sample in the average time that a connection is held."""
+USE_ALPHA, USE_CAP, USE_NOISE = 0.1, 4.0, 0.001
+"""Weight of a new sample in the average time that a connection is held, and how many times the average it counts at most (or
+so many seconds): one lease of an hour is not the rule."""
 
 
 class State(Enum):
@@ -73,7 +71,7 @@ class Slot:
 class Book:
     """The connections of one node."""
 
-    __slots__ = ("chosen", "closed", "connecting", "generation", "idle", "leased", "name", "returning", "since_sum")
+    __slots__ = ("chosen", "closed", "connecting", "generation", "idle", "leased", "name", "returning")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -87,8 +85,6 @@ class Book:
         """When it was chosen last: a number that the caller makes grow with every choice."""
         self.closed = False
         """Draining, or removed: nothing is added, and what comes back is closed."""
-        self.since_sum = 0.0
-        """The sum of the moments at which what is leased was taken."""
 
     @property
     def busy(self) -> int:
@@ -137,6 +133,8 @@ class Ledger(Generic[W]):
         self.use: float | None = None
         """For how many seconds a connection is held, on average; `None` before the first came back."""
         self._arrivals = 0
+        self._resized = False
+        """Whether there may be more than the limits allow, since they were changed."""
 
     # -- books ---------------------------------------------------------------------------------------------------------
 
@@ -166,10 +164,18 @@ class Ledger(Generic[W]):
             and self.total < self.limits.max_total
         )
 
+    def resize(self, limits: Limits) -> None:
+        """Other limits from now on."""
+        self.limits = limits
+        self._resized = True
+
     def is_too_full(self, book: Book) -> bool:
         """Whether there are more connections, there or in all, than there may be since the limits were changed."""
-        limits = self.limits
-        return book.size > limits.max_size or (limits.max_total != math.inf and self.total > limits.max_total)
+        if not self._resized:  # nearly always: what is opened fits the limits of its time
+            return False
+        limits, total = self.limits, self.total
+        self._resized = total > limits.max_total or any(each.size > limits.max_size for each in self.books.values())
+        return book.size > limits.max_size or total > limits.max_total
 
     def add(self, slot: Slot, book: Book, now: float, rng: Rng) -> None:
         """A connection was opened: it is being looked at by us until `settle`, `lease` or `drop`."""
@@ -191,7 +197,6 @@ class Ledger(Generic[W]):
         slot = book.idle.pop()
         slot.state, slot.since = _LEASED, now
         book.leased.add(slot)
-        book.since_sum += now
         return slot
 
     def lease(self, slot: Slot, now: float) -> None:
@@ -200,7 +205,6 @@ class Ledger(Generic[W]):
         book.returning.discard(slot)
         slot.state, slot.since = _LEASED, now
         book.leased.add(slot)
-        book.since_sum += now
 
     def give_back(self, slot: Slot, now: float, *, used: bool = True) -> None:
         """A lease ends: the connection is in our hands until `settle`, `lease` or `drop`. Not `used`: it reached nobody."""
@@ -240,13 +244,14 @@ class Ledger(Generic[W]):
         return True
 
     def _end_lease(self, slot: Slot, now: float, *, used: bool = True) -> None:
-        book = slot.book
-        book.leased.discard(slot)
-        book.since_sum = book.since_sum - slot.since if book.leased else 0.0
+        slot.book.leased.discard(slot)
         if not used:
             return
         held = now - slot.since
-        self.use = held if self.use is None else self.use + USE_ALPHA * (held - self.use)
+        if self.use is None:
+            self.use = held
+        else:
+            self.use += USE_ALPHA * (min(held, max(USE_CAP * self.use, USE_NOISE)) - self.use)
 
     # -- the queue -----------------------------------------------------------------------------------------------------
 
@@ -280,42 +285,7 @@ class Ledger(Generic[W]):
                 first = head
         return first
 
-    # -- what to do ----------------------------------------------------------------------------------------------------
-
-    def drain_time(self, wants: W, serving: list[Book], now: float) -> float:
-        """In how many seconds those who want this will have been served by what is open: 0 when nobody waits, infinite when
-        nothing is open.
-
-        A connection is away for as long as the average says, or for as long as those that are away now have been on average, if
-        that is longer: what is known before the first comes back, and soon after the queries have become slower.
-        """
-        group = self.groups.get(wants)
-        if not group:
-            return 0.0
-        away, since_sum = _away(serving, now)
-        if not away:
-            return math.inf
-        return len(group) * max(self.use or 0.0, now - since_sum / away) / away
-
-    def logins_due(self, wants: W, serving: list[Book], expected: int, login: float, now: float) -> int:
-        """How many logins are worth starting for those who want this, with `expected` under way and fresh.
-
-        None while the queue empties sooner than a login takes; else one for each who waits.
-        """
-        group = self.groups.get(wants)
-        if not group or self.drain_time(wants, serving, now) <= login:
-            return 0
-        return max(0, len(group) - expected)
-
-    def reconsider_at(self, wants: W, serving: list[Book], login: float, now: float) -> float:
-        """When a login becomes worth starting if nothing comes back until then."""
-        group = self.groups.get(wants)
-        away, since_sum = _away(serving, now)
-        if not group or not away:
-            return now
-        late = min((slot.since + OVERDUE for book in serving for slot in book.returning), default=math.inf)
-        worth_it = since_sum / away + login * away / len(group) + _TICK
-        return max(now, min(worth_it, late if late > now else math.inf))
+    # -- what is missing, and what is too much -------------------------------------------------------------------------
 
     def short_of(self) -> list[Book]:
         """The books below `min_size` in which a login may start, the emptiest first."""
@@ -350,10 +320,3 @@ class Ledger(Generic[W]):
         """The connection idle for longest on a node that does not serve: closed, it makes room below `max_total`."""
         idle = [book.idle[0] for book in self.books.values() if book.idle and book not in serving]
         return min(idle, key=lambda slot: slot.since, default=None)
-
-
-def _away(serving: list[Book], now: float) -> tuple[int, float]:
-    """How many connections are expected to come back, and the sum of the moments at which they went."""
-    returning = [slot.since for book in serving for slot in book.returning if now - slot.since < OVERDUE]
-    leased = sum(len(book.leased) for book in serving)
-    return leased + len(returning), sum(book.since_sum for book in serving) + sum(returning)

@@ -118,7 +118,7 @@ class Engine(Generic[C]):
             self.registry.hooks = NoHooks()
             self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():
-                await monitor.stop()
+                await monitor.stop(max(0.0, deadline - loop.time()))
             await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
 
     def resize(self, limits: Limits) -> None:
@@ -148,13 +148,13 @@ class Engine(Generic[C]):
         while len(ready := self.ready(wants)) < nodes:
             if pool.is_closing:
                 raise NotOpen(f"cluster {self.registry.cluster!r} was closed meanwhile")
-            if loop.time() >= deadline:
+            left = deadline - loop.time()
+            if left <= _TICK:
                 states = self.registry.each(lambda member: f"{member.breaker.health}, {member.role}")
                 raise ReadyTimeout(
                     f"cluster {self.registry.cluster!r}: {len(ready)} of {nodes} nodes ready for {wants.target} "
                     f"within {timeout:.3g} s: {states}"
                 )
-            left = deadline - loop.time()
             await pool.next_change(left if left != math.inf else None)
 
     # -- draining ------------------------------------------------------------------------------------------------------
@@ -168,9 +168,10 @@ class Engine(Generic[C]):
         while member.open_connections or (pool is not None and pool.leased(member)):
             if not member.draining or not self.registry.is_current(member):
                 return 0
-            if loop.time() >= deadline:
+            left = deadline - loop.time()
+            if left <= _TICK:
                 return self._interrupt(member, pool, f"node {name!r} was drained, within {timeout:.3g} s")
-            await asyncio.sleep(min(_POLL, max(0.0, deadline - loop.time())))
+            await asyncio.sleep(min(_POLL, left))
         return 0
 
     def _interrupt(self, member: Member[C], pool: Pool[C] | None, cause: str) -> int:
@@ -179,5 +180,7 @@ class Engine(Generic[C]):
         return leased + registry.interruptions.interrupt(registry.driver, member, member.handed_out(), cause)
 
 
+_TICK = 1e-6
+"""A timer may fire a clock tick early."""
 _POLL = 0.02
 """Seconds between two looks at whether the users of a draining node have closed what they were handed."""

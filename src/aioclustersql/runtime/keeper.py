@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..policy.leasing import uneven
 from .pooled import Pooled
+from .probing import Prober
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -33,6 +34,7 @@ class Keeper(Generic[C]):
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
         self._timer: asyncio.TimerHandle | None = None
+        self._prober = Prober(pool.registry, pool.disposal)
         self._reported: dict[int, int] = {}
 
     def start(self) -> None:
@@ -47,6 +49,7 @@ class Keeper(Generic[C]):
 
     def _look(self) -> None:
         self.sweep()
+        self._prober.revive(self._pool.loop)
         self._pool.returner.cut_overdue()
         moved = self._spread()
         if self._pool.settings.debug:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
+from ..policy.demand import drain_time, logins_due, reconsider_at
 from ..policy.leasing import Offer, Serving, next_to_open, worth
 from ..policy.ledger import Book, Slot, State
 from ..policy.racing import FAILOVER, Reason
@@ -36,6 +37,8 @@ REST_FIRST, REST_MAX = 0.05, 1.0
 """After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 1 (full jitter)."""
 SLOW = 2.0
 """A login that takes so many times as long as those on its node do (and 250 ms at least) is not counted on any more."""
+_TICK = 1e-6
+"""A timer may fire a clock tick early; then what it waited for is not yet so."""
 UNKNOWN_LOGIN = 0.05
 """Seconds that a login is taken for while none has been measured."""
 
@@ -74,13 +77,15 @@ class Opener(Generic[C]):
         if self._stopped or wants not in pool.ledger.groups:
             return
         serving = pool.serving(wants, now)
+        if self._is_full(serving):
+            return
         if not serving.near:
             serving = pool.anybody()
         books = [offer.book for offer in serving.near]
         estimates = [known for book in books if (known := pool.member(book).latency.estimate(now)) is not None]
         login = min(estimates, default=UNKNOWN_LOGIN)
         fresh = sum(1 for each in self._logins.values() if each.book in serving.books and now < each.overdue_at)
-        due = pool.ledger.logins_due(wants, books, fresh, login, now)
+        due = logins_due(pool.ledger, wants, books, fresh, login, now)
         if not estimates and not any(book.busy for book in books):
             due = max(due, len(books) - fresh)  # nothing is known of any: only a race of all tells
         while due > 0 and (book := self._choose(self._open_to(wants, serving, now), now)) is not None:
@@ -93,8 +98,18 @@ class Opener(Generic[C]):
         ledger = self._pool.ledger
         if not serving.far or any(offer.book.size < ledger.limits.max_size for offer in serving.near):
             return serving.near
-        queue = ledger.drain_time(wants, [offer.book for offer in serving.near], now)
+        queue = drain_time(ledger, wants, [offer.book for offer in serving.near], now)
         return [offer for offer in serving.far if worth(serving, offer.book, ledger.waiting, queue)]
+
+    def _is_full(self, serving: Serving) -> bool:
+        """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
+        if not serving.near or serving.far or self._logins or self._rests:  # what becomes otherwise with time alone
+            return False
+        ledger = self._pool.ledger
+        for offer in serving.near:
+            if offer.book.size < ledger.limits.max_size:
+                return ledger.total >= ledger.limits.max_total and ledger.spare_elsewhere(serving.books) is None
+        return True
 
     def consider_all(self) -> None:
         """For everybody who waits."""
@@ -105,7 +120,7 @@ class Opener(Generic[C]):
     def made_room(self) -> None:
         """A connection is gone: another one may be opened."""
         if self._pool.ledger.waiting and not self._stopped:
-            self._look_again(self._loop.time(), self._loop.time())
+            self._look_again(now := self._loop.time(), now)
 
     def changed(self, member: Member[C]) -> None:
         """Something else is known of a node: it need not rest any longer. Of one that was removed nothing is known any more."""
@@ -117,14 +132,13 @@ class Opener(Generic[C]):
     def _choose(self, offers: Sequence[Offer], now: float) -> Book | None:
         """Where to open one more, having made room for it if need be."""
         ledger = self._pool.ledger
-        awake = [offer for offer in offers if now >= self._rests.get(offer.book.name, 0.0)]
+        awake = [offer for offer in offers if self._may_ask(offer.book, now)]
         room = [offer for offer in awake if ledger.has_room(offer.book)]
         if not room and awake and ledger.total >= ledger.limits.max_total and self._give_way(awake, now):
             room = [offer for offer in awake if ledger.has_room(offer.book)]
         if not room:
             return None
-        silent = {each.book.name for each in self._logins.values() if now >= each.overdue_at}
-        return next_to_open(room, silent | {offer.book.name for offer in room if self._pool.member(offer.book).congested})
+        return next_to_open(room, {each.book.name for each in self._logins.values() if now >= each.overdue_at})
 
     def _give_way(self, offers: Sequence[Offer], now: float) -> bool:
         """Below `max_total`: a login without an answer, or an idle connection of no use here, makes way."""
@@ -145,12 +159,15 @@ class Opener(Generic[C]):
         if wants not in pool.ledger.groups:
             return math.inf
         near = [offer.book for offer in serving.near]
-        times = [pool.ledger.reconsider_at(wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
+        times = [reconsider_at(pool.ledger, wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
         times += [each.overdue_at for each in self._logins.values()]
         times += [until for name, until in self._rests.items() if name in pool.ledger.books]
+        if any(pool.member(book).congested for book in serving.books):
+            times.append(now + FAILOVER)
         return min((time for time in times if time > now), default=math.inf)
 
     def _look_again(self, when: float, now: float) -> None:
+        when = max(when, now + _TICK)
         if when == math.inf or (self._timer is not None and now < self._timer.when() <= when):
             return
         if self._timer is not None:
@@ -187,7 +204,11 @@ class Opener(Generic[C]):
         return True
 
     def _may_open(self, book: Book, now: float) -> bool:
-        return self._pool.member(book).usable and now >= self._rests.get(book.name, 0.0)
+        return self._pool.member(book).usable and self._may_ask(book, now)
+
+    def _may_ask(self, book: Book, now: float) -> bool:
+        """Whether it neither rests nor has as many unfinished logins, which nobody waits for, as a node may have."""
+        return now >= self._rests.get(book.name, 0.0) and not self._pool.member(book).congested
 
     def _wants_of(self, book: Book, now: float) -> Wants:
         """What to ask of a node for nobody in particular: what is usual here, or whether it serves at all."""

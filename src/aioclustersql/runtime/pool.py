@@ -16,10 +16,12 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from ..errors import ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
 from ..failure import FailureKind
 from ..node import Target, Wants
+from ..policy.demand import drain_time
 from ..policy.leasing import Offer, Serving, arrange, pick, worth
 from ..policy.ledger import Book, Ledger, Limits, State
 from ..policy.ranking import Fit
 from .adopter import Adopter
+from .alarm import Alarm
 from .attempt import GOODBYE
 from .disposal import Disposal
 from .keeper import Keeper
@@ -36,6 +38,8 @@ C = TypeVar("C")
 
 LOOK_AGAIN = 0.02
 """For so many seconds the nodes that serve a want are kept; a change of health, role or lag is seen at once."""
+OF_LATE = 60.0
+"""What nobody has asked for in so many seconds, connections are not spread for."""
 CHECK_AFTER = 30.0
 """A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 _LOST = frozenset({FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
@@ -82,10 +86,13 @@ class Pool(Generic[C]):
         self._is_closed = self._driver.is_closed
         self._slots: dict[int, Pooled[C]] = {}
         self._known: dict[Wants, _Known] = {}
+        self._asked: dict[Wants, float] = {}
+        """When each want was asked for last, within `LOOK_AGAIN`."""
         self._turn = 0
         self._closing = False
         self._changes: list[asyncio.Future[Any]] = []
         self._all_back: asyncio.Future[None] | None = None
+        self._alarm = Alarm(loop, self._expire)
         self.opener: Opener[C] = Opener(self)
         self.adopter: Adopter[C] = Adopter(self)
         self.returner: Returner[C] = Returner(self)
@@ -114,9 +121,9 @@ class Pool(Generic[C]):
         self.keeper.stop()
         self.opener.stop()
         self.adopter.stop()
-        for group in list(self.ledger.groups.values()):
-            for waiter in list(group):
-                self._refuse(cast("Waiting[C]", waiter), self._not_open())
+        self._alarm.stop()
+        for waiter in self._waiters():
+            self._refuse(waiter, self._not_open())
         for book in self.ledger.books.values():
             book.closed = True
             self._close_idle(book)
@@ -144,7 +151,11 @@ class Pool(Generic[C]):
             return None
         now = self.loop.time()
         known = self._known.get(wants)
-        serving = known.serving if known is not None and now < known.until else self.serving(wants, now)
+        if known is not None and now < known.until:
+            serving = known.serving
+        else:
+            self._asked[wants] = now
+            serving = self.serving(wants, now)
         while (book := pick(serving, self.registry.rng, ledger.waiting, avoid)) is not None:
             slot = cast("Pooled[C]", book.idle[-1])
             if not ledger.is_good(slot, now) or self._is_closed(slot.conn):
@@ -172,7 +183,7 @@ class Pool(Generic[C]):
             raise self._not_open()
         loop, settings = self.loop, self.settings
         now = loop.time()
-        waiter: Waiting[C] = Waiting(wants, now, loop, here() if settings.debug else None)
+        waiter: Waiting[C] = Waiting(wants, now, deadline, loop, here() if settings.debug else None)
         if deadline <= now:
             raise timed_out(self, waiter, now)
         if 0 < settings.max_waiting <= self.ledger.waiting:
@@ -180,7 +191,7 @@ class Pool(Generic[C]):
                 f"cluster {self.registry.cluster!r}: {self.ledger.waiting} callers wait for a connection already (max_waiting)"
             )
         self.ledger.enqueue(waiter)
-        timer = loop.call_at(deadline, self._expire, waiter) if deadline != math.inf else None
+        self._alarm.set(deadline)
         self.opener.consider(wants, now)
         try:
             return await waiter.future
@@ -190,12 +201,19 @@ class Pool(Generic[C]):
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._give_back_unused(future.result())
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
 
-    def _expire(self, waiter: Waiting[C]) -> None:
-        self._refuse(waiter, timed_out(self, waiter, self.loop.time()))
+    def _expire(self, now: float) -> float:
+        """Refuse those whose time is over. Returns the earliest deadline of the others."""
+        earliest = math.inf
+        for waiter in self._waiters():
+            if waiter.deadline <= now:
+                self._refuse(waiter, timed_out(self, waiter, now))
+            else:
+                earliest = min(earliest, waiter.deadline)
+        return earliest
+
+    def _waiters(self) -> list[Waiting[C]]:
+        return [cast("Waiting[C]", waiter) for group in self.ledger.groups.values() for waiter in group]
 
     def _refuse(self, waiter: Waiting[C], error: Exception) -> None:
         self.ledger.withdraw(waiter)
@@ -226,37 +244,35 @@ class Pool(Generic[C]):
         slot.owner = None
         if settings.debug:
             slot.returned_at = here()
-        closed = self._is_closed(conn)
-        good = not closed and ledger.is_good(slot, now) and not ledger.is_too_full(slot.book)
-        if good and not (ledger.waiting or settings.always_reset or self._driver.in_transaction(conn)):
-            ledger.put_back(slot, now)
-        else:
-            ledger.give_back(slot, now)
-            self._returned(slot, now, closed=closed)
-        if self._all_back is not None:
-            self._see_whether_all_are_back()
-
-    def _returned(self, slot: Pooled[C], now: float, *, closed: bool) -> None:
-        """It is in our hands: what becomes of it?"""
-        if closed:
+        if self._is_closed(conn):
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
-        elif not self.ledger.is_good(slot, now):
+        elif not ledger.is_good(slot, now):
             self.close(slot)
-        elif self._driver.in_transaction(slot.conn):
-            taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
-            _log.warning(
-                "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
-                self.registry.cluster,
-                slot.node,
-                taken,
-            )
-            self.returner.reset(slot)
-        elif self.settings.always_reset:
-            self.returner.reset(slot)
+        elif self._driver.in_transaction(conn):
+            self._warn_of_a_transaction(slot)
+            self.returner.reset(slot, now)
+        elif settings.always_reset:
+            self.returner.reset(slot, now)
+        elif ledger.is_too_full(slot.book):
+            self.close(slot)
+        elif ledger.waiting:
+            ledger.give_back(slot, now)
+            self._serve(slot, now)
         else:
-            self.available(slot, now)
+            ledger.put_back(slot, now)
+        if self._all_back is not None:
+            self._see_whether_all_are_back()
+
+    def _warn_of_a_transaction(self, slot: Pooled[C]) -> None:
+        taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
+        _log.warning(
+            "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
+            self.registry.cluster,
+            slot.node,
+            taken,
+        )
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""
@@ -306,11 +322,15 @@ class Pool(Generic[C]):
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
-        """One that is in our hands is ready: it goes to whoever has waited for longest, else it is idle."""
-        ledger, book = self.ledger, slot.book
-        if not ledger.is_good(slot, now) or self._is_closed(slot.conn) or ledger.is_too_full(book):
+        """One that is in our hands is ready: it is served, if it is still good."""
+        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
             self.close(slot)
-            return
+        else:
+            self._serve(slot, now)
+
+    def _serve(self, slot: Pooled[C], now: float) -> None:
+        """It goes to whoever has waited for longest, else it is idle."""
+        ledger, book = self.ledger, slot.book
         while ledger.waiting:
             waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
             if waiter is None:
@@ -323,7 +343,7 @@ class Pool(Generic[C]):
     def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
         """Whether those who want this are better served there than by waiting on."""
         serving = self.serving(wants, now)
-        queue = self.ledger.drain_time(wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
+        queue = drain_time(self.ledger, wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
         return worth(serving, book, self.ledger.waiting, queue)
 
     def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:
@@ -380,9 +400,11 @@ class Pool(Generic[C]):
         return arrange(Offer(self.ledger.books[member.name], weight=member.weight) for member in self.registry.members)
 
     def servings(self) -> list[Serving]:
-        """The nodes of every want that was asked for of late."""
+        """The nodes of every want that was asked for of late; the others are forgotten."""
         now = self.loop.time()
-        return [self.serving(wants, now) for wants in list(self._known)]
+        self._asked = {wants: when for wants, when in self._asked.items() if now - when < OF_LATE}
+        self._known = {wants: known for wants, known in self._known.items() if wants in self._asked}
+        return [self.serving(wants, now) for wants in self._asked]
 
     def next_turn(self) -> int:
         """A number that grows with every choice."""
@@ -486,7 +508,7 @@ class Pool(Generic[C]):
 
     def resize(self, limits: Limits) -> None:
         """Other sizes from now on; what is leased and too much is closed when it comes back."""
-        self.ledger.limits = limits
+        self.ledger.resize(limits)
         self.keeper.sweep()
         self.opener.consider_all()
 

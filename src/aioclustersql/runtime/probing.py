@@ -67,6 +67,14 @@ class Prober(Generic[C]):
             if not member.latency.known and not member.attempts:
                 self._start(member, loop)
 
+    def revive(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Log in on the nodes that were found down, when it is time to see whether they are back; not where a monitor looks."""
+        now = loop.time()
+        for member in self._registry.candidates:
+            if member.breaker.wants_probe(now) and not member.attempts and not self._registry.watcher.watching:
+                self._registry.probing(member, now)
+                self._start(member, loop)
+
     def _start(self, member: Member[C], loop: asyncio.AbstractEventLoop) -> None:
         Attempt(self._registry, self._disposal, member, LoginRequest(Wants(Target.ANY), {}, None), Reason.PROBE, loop)
 

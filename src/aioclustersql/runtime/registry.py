@@ -218,8 +218,11 @@ class Registry(Generic[C]):
     def change_role(self, member: Member[C], role: Role, timeline: int | None = None) -> None:
         """The node is another than was known. A login does not tell the timeline, and a promotion begins a new one."""
         old, member.role, member.timeline = member.role, role, timeline
+        if old is Role.PRIMARY and role is Role.PEER:
+            return  # a fuller look at what a cheap check saw: no change
         self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
-        if old is not Role.UNKNOWN:
+        # That one which takes writes is one of many is learnt by the monitor's first look: nobody has to see to that.
+        if old is not Role.UNKNOWN and (old, role) != (Role.PRIMARY, Role.PEER):
             _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
 
     def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:

@@ -39,7 +39,7 @@ def timed_out(pool: Pool[C], waiter: Waiting[C], now: float) -> AcquireTimeout:
         f"(target {waiter.wants.target}{_lag(waiter)}); "
         f"{pool.ledger.waiting} waiting, {len(leased)} of {pool.ledger.total} connections leased; "
     )
-    text += pool.registry.each(lambda member: _doing(pool, member.name))
+    text += pool.registry.each(lambda member: _doing(pool, member.name)) or "no node is registered"
     held = [slot for slot in leased if getattr(slot, "owner", None) is waiter.task and waiter.task is not None]
     if held:
         places = ", ".join(getattr(slot, "taken_at", None) or slot.book.name for slot in held)
