@@ -156,6 +156,24 @@ def test_no_read_waits_longer_than_1800_ms_when_a_node_is_stopped(story: Story) 
     assert act.read <= 1.8, act
 
 
-def test_nothing_is_left_and_only_the_stopped_node_tells_of_clients_that_were_cut_off(story: Story) -> None:
+def test_only_the_stopped_node_tells_of_clients_that_were_cut_off(story: Story) -> None:
     stopped = story.acts["stopped"].node
-    assert story.left.complaints(but=stopped) == {}
+    assert story.left.complaints(clients_of=stopped, logins_of=stopped) == []
+
+
+@pytest.fixture(scope="module")
+def patient_story(galera_turn: None) -> Iterator[Story]:
+    """A node is killed in a cluster that takes six seconds to notice, while stalled writers hold the connections."""
+    with GaleraCluster((3311, 3312, 3313), default_evs=True) as galera:
+        yield tell(galera, ("killed",), stay=8.0)
+
+
+def test_no_read_outlasts_a_stall_of_seconds_either(patient_story: Story) -> None:
+    act = patient_story.acts["killed"]
+    assert act.stall > 5.0, "the cluster noticed sooner than it is known to"
+    assert act.read <= act.stall + 0.3, act
+
+
+def test_a_stall_of_seconds_costs_no_unit_and_no_write(patient_story: Story) -> None:
+    assert patient_story.load.failed() == []
+    assert misplaced(patient_story.load.units, patient_story.found) == []
