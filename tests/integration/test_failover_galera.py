@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiomysql
 import pytest
 
 from aioclustersql import Cluster
 from tests.integration.load import Gauge, Load, gauge, load, misplaced
+from tests.integration.logins import mysql_connected
 from tests.integration.scene import Leftovers, leftovers, play
 from tests.integration.store import Store, store_of
 from tests.integration.support import Galera, until
@@ -67,9 +67,14 @@ async def all_serve(cluster: Cluster[Any]) -> None:
 
 def die(node: GaleraNode, fault: str) -> None:
     """What befalls the node. Blocks."""
-    {"killed": node.kill9, "terminated": node.terminate, "isolated": node.isolate, "restarted": node.terminate}.get(
-        fault, node.freeze
-    )()
+    if fault == "killed":
+        node.kill9()
+    elif fault == "stopped":
+        node.freeze()
+    elif fault == "isolated":
+        node.isolate()
+    else:
+        node.terminate()
 
 
 def come_back(node: GaleraNode, fault: str) -> None:
@@ -92,10 +97,7 @@ async def lose(story: Story, galera: GaleraCluster, fault: str, stay: float) -> 
     victim = next(node for node in galera.nodes if node.name == name)
     healthy = next(node for node in galera.nodes if node is not victim)
 
-    def direct() -> Awaitable[Any]:
-        return aiomysql.connect(host=healthy.host, port=healthy.port, user="root", db="test", autocommit=True)
-
-    async with gauge(direct, store) as measured:
+    async with mysql_connected(healthy.dsn(), autocommit=True) as direct, gauge(direct, store) as measured:
         since = loop.time()
         dying = asyncio.create_task(asyncio.to_thread(die, victim, fault))
         if fault != "restarted":

@@ -30,13 +30,14 @@ WRITERS = 10
 
 @dataclass(slots=True)
 class Story:
-    """What is left of it. `lost`, `promoted`, `back`: when the old primary was lost, the new one took writes, the old came back."""
+    """What is left of it."""
 
     how: str
     load: Load
     lost: float = 0.0
+    """When the old primary was taken away."""
     promoted: float = 0.0
-    back: float = 0.0
+    """When the new one took writes."""
     found: dict[str, Counter[str]] = field(default_factory=dict)
     left: Leftovers = field(default_factory=Leftovers)
 
@@ -100,7 +101,6 @@ async def scene(servers: PostgresCluster, store: Store, how: str) -> Story:
             await asyncio.sleep(story.lost + 0.5 - loop.time())
             story.promoted = await promote(new)
             await asyncio.sleep(max(0.0, story.lost + 2.0 - loop.time()))
-            story.back = loop.time()
             await come_back(story, old, proxy)
             await asyncio.sleep(1.0)
     story.found = await store.found(new)

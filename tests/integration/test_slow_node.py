@@ -1,4 +1,4 @@
-"""Leases keep away from a slow node, and come back when it has healed. Every node is behind a proxy that makes it as far as it is.
+"""Leases keep away from a slow node, and come back when it has healed. Proxies make every node as far away as it is.
 
 Ratios are asserted, never times: both sides of each are measured at the same time.
 """
