@@ -36,5 +36,6 @@ class Alarm:
             self._timer = None
 
     def _rings(self) -> None:
+        now = max(self._at, self._loop.time())  # a loop rings up to its clock's resolution too early
         self._at, self._timer = math.inf, None
-        self.set(self._ring(self._loop.time()))
+        self.set(self._ring(now))
