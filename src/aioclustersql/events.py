@@ -103,7 +103,7 @@ class WriterChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Interrupted(Event):
-    """So many `connections` to a node were closed under their users: it was silent, or the time to drain it or to close was over."""
+    """So many `connections` to a node were closed under their users: it was silent, or its draining took too long."""
 
     node: str
     connections: int

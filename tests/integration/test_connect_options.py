@@ -92,7 +92,9 @@ async def test_passwords_come_from_functions(galera: GaleraCluster) -> None:
         return "pw" if asked > 1 else "not yet known"
 
     node = galera.nodes[0]
-    async with Cluster({"node1": f"mysql://app@127.0.0.1:{node.port}/test"}, connect_options={"password": password}) as cluster:
+    async with Cluster(
+        {"node1": f"mysql://app@127.0.0.1:{node.port}/test"}, connect_options={"password": password}, monitor_interval=None
+    ) as cluster:
         with pytest.raises(AllNodesFailed, match="1045"):
             await cluster.connect()
         nodes, _ = await connect_one_by_one(cluster, 2)

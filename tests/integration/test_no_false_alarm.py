@@ -166,11 +166,14 @@ async def test_when_all_nodes_are_silent_for_a_second_nobody_is_interrupted(scen
 
 async def test_one_killed_session_costs_its_own_user_alone(scenes: list[Scene]) -> None:
     for scene in scenes:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - each driver has its own
+        with pytest.raises(Exception) as caught:
             async with scene.cluster.acquire() as conn:
                 await kill(scene, conn)
                 await scene.store.read(conn)
-        assert drivers.by_name(DRIVERS[type(scene.engine)]).classify(caught.value) in (FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED)
+        assert drivers.by_name(DRIVERS[type(scene.engine)]).classify(caught.value) in (
+            FailureKind.SESSION_LOST,
+            FailureKind.FOUND_CLOSED,
+        )
         assert any("on node" in note for note in caught.value.__notes__)
     await asyncio.sleep(0.5)
     assert alarms(scenes) == []

@@ -36,6 +36,5 @@ class Alarm:
             self._timer = None
 
     def _rings(self) -> None:
-        now = max(self._at, self._loop.time())  # a loop rings up to its clock's resolution too early
-        self._at, self._timer = math.inf, None
-        self.set(self._ring(now))
+        due, self._at, self._timer = self._at, math.inf, None
+        self.set(self._ring(max(due, self._loop.time())))  # a timer may fire a clock tick early

@@ -21,10 +21,9 @@ from ..policy.ledger import Book, Slot, State
 from ..policy.racing import FAILOVER, Reason
 from ..policy.ranking import Fit
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
-from .failures import Failed, all_failed, is_lasting
+from .failures import Failed, all_failed, describe, is_lasting, labelled
 from .member import Member
 from .pooled import Pooled
-from .registry import describe, labelled
 
 if TYPE_CHECKING:
     from .pool import Pool

@@ -15,9 +15,9 @@ from ..failure import FailureKind
 from ..policy.health import HARD, SOFT, SOFT_LIMIT, avoid_for
 from ..policy.verdict import FAST, LATE, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
 from .attempt import GOODBYE
+from .failures import describe
 from .line import Line
 from .member import Member
-from .registry import describe
 
 if TYPE_CHECKING:
     from .monitor import Monitor
@@ -166,7 +166,7 @@ class Watch(Generic[C]):
     def _call_witnesses(self, now: float) -> None:
         """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us.
 
-        A login that is under way since an earlier doubt is as good a witness. It is not cut for a newer one: MySQL would count it.
+        A login under way since an earlier doubt is as good a witness, and not cut for a newer one: MySQL would count it.
         """
         line, login = self._line, self._line.login
         fresh = login is not None and now - login.started < RENEW
