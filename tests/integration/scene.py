@@ -27,7 +27,6 @@ _ABORTED = "SHOW GLOBAL STATUS WHERE variable_name IN ('Aborted_connects', 'Abor
 class Leftovers:
     """What the servers say of a scene that is over."""
 
-    sessions: int = 0
     aborted: dict[str, dict[str, int]] = field(default_factory=dict)
     """By node, the logins and sessions that it counts as cut off by their client; since its start, if it was restarted."""
 
@@ -38,12 +37,11 @@ class Leftovers:
 
 @asynccontextmanager
 async def leftovers(engine: Engine) -> AsyncIterator[Leftovers]:
-    """See what the block leaves on the servers, a moment after it: a session's end gets there some time after ours."""
+    """See what the block leaves on the servers, once no session is: a session's end gets there some time after ours."""
     left = Leftovers()
     before = await _aborted(engine)
     yield left
     await engine.wait_left()
-    left.sessions = await engine.total_sessions()
     for name, counts in (await _aborted(engine)).items():
         began = before[name]
         left.aborted[name] = {what: count - (began[what] if count >= began[what] else 0) for what, count in counts.items()}
