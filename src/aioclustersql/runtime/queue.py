@@ -1,7 +1,7 @@
 """Those who wait for a lease: first come, first served among those who want the same.
 
-A connection is handed over only to somebody who is still there; one who leaves with it in hand gives it back unused. Rule: whoever
-waits is woken exactly once, by a connection or by an error.
+A connection is handed over only to somebody who is still there; one who leaves with it in hand gives it back unused. Rule:
+whoever waits is woken exactly once, by a connection or by an error.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ class Queue(Generic[C]):
         if deadline <= now:
             raise timed_out(self._pool, waiter, now)
         if 0 < settings.max_waiting <= self._pool.ledger.waiting:
-            raise TooManyWaiters(
-                f"cluster {self._pool.registry.cluster!r}: {self._pool.ledger.waiting} callers wait for a connection already (max_waiting)"
-            )
+            cluster, waiting = self._pool.registry.cluster, self._pool.ledger.waiting
+            raise TooManyWaiters(f"cluster {cluster!r}: {waiting} callers wait for a connection already (max_waiting)")
         self._pool.ledger.enqueue(waiter)
         self._alarm.set(deadline)
         self._pool.opener.consider(wants, now)
