@@ -25,6 +25,7 @@ TARGETS = ("any", "read-write")
 LARGEST = 3
 
 names = st.sampled_from(NAMES)
+steps = st.integers(0, 3)
 
 
 class Pools(RuleBasedStateMachine):
@@ -75,92 +76,89 @@ class Pools(RuleBasedStateMachine):
 
     # -- users -------------------------------------------------------------------------------------------------------------
 
-    @rule(wants=st.sampled_from(TARGETS), steps=st.integers(0, 3))
-    def acquire(self, wants: str, steps: int) -> None:
-        async def ask() -> FakeConnection:
-            return await self.cluster.acquire(target=wants, timeout=math.inf)
+    @rule(wants=st.lists(st.sampled_from(TARGETS), min_size=1, max_size=6), steps=steps)
+    def acquire(self, wants: list[str], steps: int) -> None:
+        async def ask(target: str) -> FakeConnection:
+            return await self.cluster.acquire(target=target, timeout=math.inf)
 
-        self.number += 1
-        self.waiting[self.loop.create_task(ask())] = (wants, self.number)
+        for target in wants:
+            self.number += 1
+            self.waiting[self.loop.create_task(ask(target))] = (target, self.number)
         self.run(self.go_on(steps))
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), steps=st.integers(0, 3))
-    def release(self, data: st.DataObject, steps: int) -> None:
-        conn = data.draw(st.sampled_from(self.held))
-        self.held.remove(conn)
-        self.run(self.give_back(conn))
+    @rule(data=st.data(), count=st.integers(1, 6), steps=steps)
+    def release(self, data: st.DataObject, count: int, steps: int) -> None:
+        for conn in data.draw(st.lists(st.sampled_from(self.held), min_size=1, max_size=count, unique=True)):
+            self.held.remove(conn)
+            self.run(self.give_back(conn))
         self.run(self.go_on(steps))
 
     @precondition(lambda self: self.waiting)
-    @rule(data=st.data(), steps=st.integers(0, 3))
+    @rule(data=st.data(), steps=steps)
     def cancel(self, data: st.DataObject, steps: int) -> None:
-        data.draw(st.sampled_from(list(self.waiting))).cancel()
+        for task in data.draw(st.lists(st.sampled_from(list(self.waiting)), min_size=1, max_size=3, unique=True)):
+            task.cancel()
         self.run(self.go_on(steps))
+
+    @precondition(lambda self: self.held and self.waiting)
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def hand_over_in_vain(self, data: st.DataObject, count: int) -> None:
+        """What comes back is another's for a moment, who leaves in that very moment."""
+
+        async def do() -> None:
+            await self.give_back(conn)
+            for task in leaving:
+                task.cancel()
+
+        conn = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        leaving = list(self.waiting)[:count]
+        self.run(do())
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def break_off(self, data: st.DataObject) -> None:
         self.driver.terminate(data.draw(st.sampled_from(self.held)))
 
-    # -- operators ---------------------------------------------------------------------------------------------------------
+    # -- operators, and failures -------------------------------------------------------------------------------------------
 
-    @rule(name=names)
-    def remove_or_add(self, name: str) -> None:
-        async def change() -> None:
-            if name in self.cluster.nodes:
-                self.cluster.remove_node(name)
-            else:
-                self.cluster.add_node(name, f"fake://app@{name}/test")
+    @rule(what=st.sampled_from(["remove or add", "drain", "resume", "expire"]), name=names)
+    def operate(self, what: str, name: str) -> None:
+        self.run(self._operate(what, name))
 
-        self.run(change())
-
-    @rule(name=names)
-    def drain(self, name: str) -> None:
-        if name in self.cluster.nodes:
-            self.errands.append(self.loop.create_task(self.cluster.drain_node(name, timeout=1.0)))
-
-    @rule(name=names)
-    def resume(self, name: str) -> None:
-        async def resume() -> None:
-            self.cluster.resume_node(name)
-
-        if name in self.cluster.nodes:
-            self.run(resume())
+    async def _operate(self, what: str, name: str) -> None:
+        cluster = self.cluster
+        if name not in cluster.nodes:
+            cluster.add_node(name, f"fake://app@{name}/test")
+        elif what == "remove or add":
+            cluster.remove_node(name)
+        elif what == "drain":
+            self.errands.append(self.loop.create_task(cluster.drain_node(name, timeout=1.0)))
+        elif what == "resume":
+            cluster.resume_node(name)
+        else:
+            cluster.expire(name)
 
     @rule(max_size=st.integers(1, LARGEST))
     def resize(self, max_size: int) -> None:
         self.run(self.cluster.resize(max_size=max_size))
 
     @rule()
-    def expire(self) -> None:
-        async def expire() -> None:
-            self.cluster.expire()
-
-        self.run(expire())
-
-    @rule()
     def reopen(self) -> None:
         self.run(self.cluster.close())
         self.run(self.cluster.open())
 
-    # -- failures, and time ------------------------------------------------------------------------------------------------
+    @rule(name=names, how=st.sampled_from(["kill", "restart", "freeze", "heal", "heal", "overloaded", "reset", "wrong-password"]))
+    def fail(self, name: str, how: Any) -> None:
+        server = self.driver[name]
+        if how in ("kill", "freeze", "restart"):
+            getattr(server, how)()
+        elif how == "heal":
+            _heal(server)
+        else:
+            server.outcome = how
 
-    @rule(name=names)
-    def kill(self, name: str) -> None:
-        self.driver[name].kill()
-
-    @rule(name=names)
-    def freeze(self, name: str) -> None:
-        self.driver[name].freeze()
-
-    @rule(name=names)
-    def heal(self, name: str) -> None:
-        _heal(self.driver[name])
-
-    @rule(name=names, outcome=st.sampled_from(["ok", "overloaded", "reset", "wrong-password"]))
-    def logins_end(self, name: str, outcome: Any) -> None:
-        self.driver[name].outcome = outcome
+    # -- and time ----------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.001, 0.01, 0.25, 1.0, 6.0, 40.0]))
     def advance(self, seconds: float) -> None:

@@ -131,6 +131,18 @@ async def test_a_connection_that_comes_back_at_the_deadline_is_not_lost(pooling:
     assert books(cluster) == {"a": (1, 0, 0, 0)}
 
 
+async def test_when_a_lease_comes_back_broken_another_connection_is_opened_at_once(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0.01, "ok"), max_size=1)
+    conn = await cluster.acquire()
+    caller = leasing(cluster)
+    await asyncio.sleep(1)
+    began = now()
+    driver.terminate(conn)
+    await cluster.release(conn)
+    await cluster.release(await caller)
+    assert now() - began <= 0.011
+
+
 # -- how long --------------------------------------------------------------------------------------------------------------
 
 

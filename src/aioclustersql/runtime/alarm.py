@@ -36,5 +36,5 @@ class Alarm:
             self._timer = None
 
     def _rings(self) -> None:
-        self._at, self._timer = math.inf, None
-        self.set(self._ring(self._loop.time()))
+        due, self._at, self._timer = self._at, math.inf, None
+        self.set(self._ring(max(due, self._loop.time())))  # a timer may fire a clock tick early

@@ -18,9 +18,9 @@ from ..policy.racing import FAILOVER, Delays, HedgeBudget, Race, Reason, Start, 
 from ..policy.ranking import Fit, Order
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
 from .disposal import Disposal
-from .failures import Failed, all_failed
+from .failures import Failed, all_failed, describe, labelled
 from .member import Member
-from .registry import Registry, describe, labelled
+from .registry import Registry
 
 __all__ = ["Field", "RaceRunner", "RaceTimes"]
 

@@ -10,7 +10,6 @@ import itertools
 import logging
 import math
 import random
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,6 +22,7 @@ from ..node import Health, Node, Role
 from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
 from ..policy.latency import CROWD
 from .bus import Bus
+from .failures import describe, labelled
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
 from .member import Member
@@ -31,26 +31,12 @@ from .standing import Standing
 if TYPE_CHECKING:
     from .attempt import Attempt
 
-__all__ = ["Registry", "describe", "labelled"]
+__all__ = ["Registry"]
 
 C = TypeVar("C")
 
 _log = logging.getLogger("aioclustersql")
 _TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
-
-
-def describe(exc: BaseException, secret: str | None = None) -> str:
-    """An exception in one line, without the password, and with the socket's error that a driver's may hide."""
-    text = f"{type(exc).__name__}: {' '.join(str(exc).split())}".removesuffix(": ")
-    cause = exc.__cause__
-    if isinstance(cause, OSError) and str(cause) not in text:
-        text += f" ({type(cause).__name__}: {cause})"
-    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text) if secret else text
-
-
-def labelled(name: str, address: str) -> str:
-    """A node as messages name it."""
-    return name if name == address else f"{name} ({address})"
 
 
 class Registry(Generic[C]):

@@ -17,10 +17,12 @@ from .pooled import Pooled
 if TYPE_CHECKING:
     from .pool import Pool
 
-__all__ = ["PATIENCE", "Returner"]
+__all__ = ["CHECK_AFTER", "PATIENCE", "Returner"]
 
 C = TypeVar("C")
 
+CHECK_AFTER = 30.0
+"""A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 PATIENCE = 5.0
 """Seconds that a reset or a question may take; then the connection is cut off."""
 _log = logging.getLogger("aioclustersql.pool")

@@ -15,9 +15,9 @@ from ..failure import FailureKind
 from ..policy.health import HARD, SOFT, SOFT_LIMIT, avoid_for
 from ..policy.verdict import FAST, LATE, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
 from .attempt import GOODBYE
+from .failures import describe
 from .line import Line
 from .member import Member
-from .registry import describe
 
 if TYPE_CHECKING:
     from .monitor import Monitor
