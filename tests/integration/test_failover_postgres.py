@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-import asyncpg
 import pytest
 
 from aioclustersql.demo.pgnode import PostgresNode
 from aioclustersql.demo.postgres import PostgresCluster
 from tests.integration.load import Load, load, misplaced
+from tests.integration.logins import connected
 from tests.integration.scene import Leftovers, leftovers, play
 from tests.integration.store import Store, store_of
 from tests.integration.support import Postgres
@@ -50,15 +50,12 @@ class Story:
 async def promote(standby: PostgresNode) -> float:
     """Make it the primary; when a client of its own first sees it take writes."""
     loop = asyncio.get_running_loop()
-    conn = await asyncpg.connect(standby.dsn(database="template1"))
-    try:
+    async with connected(standby.dsn(database="template1")) as conn:
         promotion = asyncio.create_task(asyncio.to_thread(standby.promote))
         while await conn.fetchval("select pg_is_in_recovery()"):
             await asyncio.sleep(0.002)
         seen = loop.time()
         await promotion
-    finally:
-        await conn.close()
     return seen
 
 

@@ -85,7 +85,7 @@ async def test_a_slow_node_hardly_shows_and_is_used_again_when_it_has_healed(eng
         three = await opened(ports)
         await proxies[slow].set_mode("delay", SLOW)
         await ask(engine, three, 1.0)  # so that it is known to be slow
-        (without, _), (with_it, _) = await asyncio.gather(ask(engine, two, 2.0), ask(engine, three, 2.0))
+        (without, _), (with_it, _) = await asyncio.gather(ask(engine, two, 1.5), ask(engine, three, 1.5))
         await proxies[slow].set_mode("delay", NEAR)
         await ask(engine, three, 2.0)
         _, healed = await ask(engine, three, 1.0)
