@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +30,11 @@ class Leftovers:
     aborted: dict[str, dict[str, int]] = field(default_factory=dict)
     """By node, the logins and sessions that it counts as cut off by their client; since its start, if it was restarted."""
 
-    def complaints(self, *, clients_of: str | None = None, logins_of: str | None = None) -> list[tuple[str, str, int]]:
-        """What the nodes have against us; that sessions, or logins, were cut off on one of them may be right."""
-        right = {(clients_of, "Aborted_clients"), (logins_of, "Aborted_connects")}
+    def complaints(self, *, clients_of: Collection[str] = (), logins_of: Collection[str] = ()) -> list[tuple[str, str, int]]:
+        """What the nodes have against us. That sessions were cut off on some of them is right, and so are lost logins on others:
+        a server that has just started counts one now and then that it hung up on itself.
+        """
+        right = {(name, "Aborted_clients") for name in clients_of} | {(name, "Aborted_connects") for name in logins_of}
         found = [(name, what, count) for name, counts in self.aborted.items() for what, count in counts.items()]
         return [(name, what, count) for name, what, count in found if count and (name, what) not in right]
 

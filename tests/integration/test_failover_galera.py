@@ -159,8 +159,8 @@ def test_no_read_waits_longer_than_1800_ms_when_a_node_is_stopped(story: Story) 
 
 
 def test_only_the_stopped_node_tells_of_clients_that_were_cut_off(story: Story) -> None:
-    stopped = story.acts["stopped"].node
-    assert story.left.complaints(clients_of=stopped, logins_of=stopped) == []
+    gone = {act.node for act in story.acts.values()}
+    assert story.left.complaints(clients_of=[story.acts["stopped"].node], logins_of=gone) == []
 
 
 @pytest.fixture(scope="module")

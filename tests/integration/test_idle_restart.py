@@ -59,4 +59,4 @@ async def test_after_a_restart_every_query_on_a_pooled_connection_succeeds(engin
             for _ in range(4 * IDLE):
                 group.create_task(query())
         await filled(cluster, node.name)
-    assert left.complaints() == []
+    assert left.complaints(logins_of=[node.name]) == []

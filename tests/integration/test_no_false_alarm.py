@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -45,8 +45,8 @@ class Scene:
     left: Leftovers
     interrupted: list[Interrupted]
     health: list[HealthChanged]
-    cut: str | None = None
-    """The node on which a session was cut off, by an administrator or because a newer one had answered sooner."""
+    cut: list[str] = field(default_factory=list)
+    """The nodes on which a session was cut off, by an administrator or because a newer one had answered sooner."""
 
     @property
     def down(self) -> list[HealthChanged]:
@@ -151,7 +151,7 @@ async def test_what_any_user_hears_of_a_node_proves_that_it_lives(scenes: list[S
     async with asyncio.TaskGroup() as group:
         for delay, *talking in zip((0.1, 0.2, 0.3), *held, strict=True):  # at last a probe takes longer than monitor_timeout
             for scene, conn in talking:
-                scene.cut = slow(scene)
+                scene.cut.append(slow(scene))
                 await scene.proxies[slow(scene)].set_mode("delay", delay)
                 group.create_task(talk(scene, conn))
             await asyncio.sleep(0.2)
@@ -184,7 +184,8 @@ async def test_one_killed_session_costs_its_own_user_alone(scenes: list[Scene]) 
 
 async def kill(scene: Scene, conn: Any) -> None:
     """As an administrator."""
-    scene.cut = name = scene.cluster.node_of(conn)
+    name = scene.cluster.node_of(conn)
+    scene.cut.append(name)
     node = next(node for node in scene.engine.nodes if node.name == name)
     if isinstance(scene.engine, Galera):
         await asyncio.to_thread(node.sql, f"KILL CONNECTION {conn.thread_id()}")
