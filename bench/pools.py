@@ -63,7 +63,7 @@ class Ours:
             min_size=-(-size // nodes),
             target="any",
             max_size=size,
-            max_total=size,
+            max_total=size if nodes > 1 else None,
             reset=None if reset else False,
             monitor_interval=1.0 if monitor else None,
         )

@@ -15,22 +15,31 @@ NODES = os.environ.get("NODES", "postgresql://postgres@localhost/postgres")
 cluster: Cluster[asyncpg.Connection] = Cluster(NODES)  # nothing is opened yet
 
 
-async def main() -> None:
-    async with cluster:
-        async with cluster.connect() as conn:  # an asyncpg.Connection, on a node that takes writes
-            await conn.execute("CREATE TEMPORARY TABLE basket (article text, pieces int)")
-            await conn.executemany("INSERT INTO basket VALUES ($1, $2)", [("apples", 3), ("pears", 4)])
-            pieces = await conn.fetchval("SELECT sum(pieces) FROM basket")
-            print(f"{cluster.node_of(conn)} keeps {pieces} pieces")
+async def fill(conn: asyncpg.Connection, basket: list[tuple[str, int]]) -> int:
+    """A unit of work: in a transaction, and once more elsewhere if its node dies. So it does nothing outside of the database."""
+    await conn.executemany("INSERT INTO quickstart_basket VALUES ($1, $2)", basket)
+    return int(await conn.fetchval("SELECT sum(pieces) FROM quickstart_basket"))
 
-        reader = cluster.with_options(target="prefer-standby")
-        async with reader.connect() as conn:
+
+async def main() -> None:
+    async with cluster:  # opens the pool and the monitor, and waits for no server
+        async with cluster.acquire() as conn:  # an asyncpg.Connection, on a node that takes writes
+            await conn.execute(
+                "DROP TABLE IF EXISTS quickstart_basket; CREATE TABLE quickstart_basket (article text, pieces int)"
+            )
+            writer = cluster.node_of(conn)
+        pieces = await cluster.run(fill, [("apples", 3), ("pears", 4)])
+        print(f"{writer} keeps {pieces} pieces")
+
+        reader = cluster.with_options(target="prefer-standby")  # the same pool
+        async with reader.acquire() as conn:
             standby = await conn.fetchval("SELECT pg_is_in_recovery()")
             print(f"{cluster.node_of(conn)} is {'a standby' if standby else 'the primary: no standby answered'}")
 
+        async with cluster.acquire() as conn:
+            await conn.execute("DROP TABLE quickstart_basket")
         for node in cluster.stats().nodes.values():
-            login = "not measured yet" if node.latency is None else f"a login takes {1000 * node.latency:.1f} ms"
-            print(f"{node.name}: {node.health}, {node.connections} connections, {login}")
+            print(f"{node.name}: {node.health}, {node.role}, {node.idle + node.leased + node.returning} pooled connections")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A web service with a connection around each request: it goes on answering while one of its database nodes is down.
+"""A web service with a pooled connection around each request: reads go to standbys, a write is committed before its response.
 
+psql shop -c 'CREATE TABLE visits (name text)'
 NODES="postgresql://app@db1,db2,db3/shop" uvicorn --app-dir examples starlette_app:app
-curl 'localhost:8000/?name=you'; curl localhost:8000/readyz
+curl 'localhost:8000/?name=you'; curl -X POST 'localhost:8000/?name=you'; curl localhost:8000/readyz
 """
 
 import logging
@@ -16,51 +17,51 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from aioclustersql import AllNodesFailed, Cluster, ConnectTimeout, Health, NoNodeAvailable
+from aioclustersql import AcquireTimeout, AllNodesFailed, Cluster, TransactionOutcomeUnknown
 
 log = logging.getLogger(__name__)
-
 NODES = os.environ.get("NODES", "postgresql://postgres@localhost/postgres")
-
-cluster: Cluster[asyncpg.Connection] = Cluster(
-    NODES,
-    target="prefer-standby",  # this service only reads
-    connect_timeout=2.0,
-    connect_options={"command_timeout": 5.0},  # a node may freeze after it has let us in, too
-)
+cluster: Cluster[asyncpg.Connection] = Cluster(NODES, acquire_timeout=2.0, run_timeout=5.0)
+readers = cluster.with_options(target="prefer-standby")
 
 
-def with_connection(
-    handler: Callable[[Request, asyncpg.Connection], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Hand the handler a connection of its own, and close it after the handler's end."""
+def reading(handler: Callable[[Request, asyncpg.Connection], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Lend the handler a connection, to a standby if there is one, for as long as it runs."""
 
     @wraps(handler)
     async def endpoint(request: Request) -> Response:
-        async with cluster.connect() as conn:
+        async with readers.acquire() as conn:
             return await handler(request, conn)
 
     return endpoint
 
 
-@with_connection
+@reading
 async def hello(request: Request, conn: asyncpg.Connection) -> Response:
     greeting = await conn.fetchval("SELECT 'Hello, ' || $1", request.query_params.get("name", "world"))
     return JSONResponse({"greeting": greeting, "node": cluster.node_of(conn)})
 
 
+async def note(conn: asyncpg.Connection, name: str) -> int:
+    await conn.execute("INSERT INTO visits (name) VALUES ($1)", name)
+    return int(await conn.fetchval("SELECT count(*) FROM visits WHERE name = $1", name))
+
+
+async def visit(request: Request) -> Response:
+    visits = await cluster.run(note, request.query_params.get("name", "world"))  # committed when it returns
+    return JSONResponse({"visits": visits}, status_code=201)
+
+
 async def readyz(_: Request) -> Response:
-    """Ready while the last logins found a node up. When they found none, try again: without traffic nobody else does."""
     health = {name: node.health for name, node in cluster.stats().nodes.items()}
-    if Health.UP not in health.values():
-        async with cluster.connect(timeout=1.0) as conn:
-            health[cluster.node_of(conn)] = Health.UP
-    return JSONResponse(health)
+    return JSONResponse(health, status_code=200 if cluster.is_ready(target="any") else 503)
 
 
 async def unavailable(_: Request, error: Exception) -> Response:
-    log.error("%s", error)  # every node and its cause: for the log, not for the public
-    return JSONResponse({"error": "no database node answers"}, status_code=503, headers={"Retry-After": "1"})
+    log.error("%s", error)  # what each node was doing: for the log, not for the public
+    unknown = isinstance(error, TransactionOutcomeUnknown)
+    text = "nobody knows whether this was saved: look before you try again" if unknown else "no database node answers"
+    return JSONResponse({"error": text}, status_code=503, headers={} if unknown else {"Retry-After": "1"})
 
 
 @asynccontextmanager
@@ -69,8 +70,9 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
 
 
+LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError)  # a node died, or fell silent, while it was asked
 app = Starlette(
-    routes=[Route("/", hello), Route("/readyz", readyz)],
-    exception_handlers=dict.fromkeys((AllNodesFailed, ConnectTimeout, NoNodeAvailable), unavailable),
+    routes=[Route("/", hello), Route("/", visit, methods=["POST"]), Route("/readyz", readyz)],
+    exception_handlers=dict.fromkeys((AcquireTimeout, AllNodesFailed, TransactionOutcomeUnknown, *LOST), unavailable),
     lifespan=lifespan,
 )

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from aioclustersql.demo.score import Score, headline, sparkline, verdict, winner
-from aioclustersql.events import Connected, Event, HealthChanged, NodeAdded
-from aioclustersql.node import Health
+from aioclustersql.demo.score import Score, headline, sparkline, verdict, winner, writes
+from aioclustersql.events import Connected, Event, HealthChanged, Interrupted, NodeAdded, RoleChanged
+from aioclustersql.node import Health, Role
 
 _AT = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -20,6 +20,16 @@ def test_the_verdict_counts_connects_failures_and_lost_queries() -> None:
     assert verdict(score) == "1,201 connects made, 1 failed; the longest took 1500 ms; 1 query was lost with its node"
     score.query_lost()
     assert verdict(score).endswith("; 2 queries were lost with their node")
+
+
+def test_the_verdict_on_writes_names_those_whose_outcome_is_unknown() -> None:
+    score = Score()
+    score.wrote(0.004)
+    score.wrote(1.25)
+    assert writes(score) == "2 writes committed, 0 failed; the longest took 1250 ms"
+    score.outcome_unknown()
+    score.write_failed()
+    assert writes(score) == "2 writes committed, 1 failed, 1 unknown (COMMIT sent, no answer); the longest took 1250 ms"
 
 
 def test_history_is_wins_per_half_second_without_the_one_under_way() -> None:
@@ -42,6 +52,11 @@ def test_only_news_make_a_headline() -> None:
     assert headline(down) == "pg2 is down: refused"
     up = HealthChanged(at=_AT, cluster="demo", node="pg2", old=Health.HALF_OPEN, new=Health.UP, cause="refused")
     assert headline(up) == "pg2 is up"
+    promoted = RoleChanged(at=_AT, cluster="demo", node="pg2", old=Role.STANDBY, new=Role.PRIMARY)
+    assert headline(promoted) == "pg2 was standby and is primary"
+    assert headline(RoleChanged(at=_AT, cluster="demo", node="pg2", old=Role.UNKNOWN, new=Role.PRIMARY)) is None
+    cut = Interrupted(at=_AT, cluster="demo", node="pg2", connections=3, cause="silent")
+    assert headline(cut) == "pg2: 3 connections cut off, so that nobody waits for it"
     assert headline(NodeAdded(at=_AT, cluster="demo", node="pg2")) is None
 
 

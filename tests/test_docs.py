@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
-from aioclustersql import Cluster, Target, errors
+from aioclustersql import Cluster, Target, errors, events
 from aioclustersql.config import load
-from aioclustersql.config.tables import ClusterSection, File, NodeTable, Table
-from scripts import render_docs
+from aioclustersql.config.tables import ClusterSection, File, MonitorSection, NodeTable, PoolSection, Table
+from scripts import docs_parts, render_docs
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -36,14 +36,26 @@ def defaults_of(model: type[Table]) -> dict[str, str]:
     return {name: "required" if value is PydanticUndefined else f"`{value!r}`" for name, value in fields.items()}
 
 
-def test_the_page_about_the_race_has_the_tables_and_constants_of_the_policies() -> None:
-    page = render_docs.PAGE.read_text()
-    assert page == render_docs.render(page), "run scripts/render_docs.py"
+@pytest.mark.parametrize("path", render_docs.PAGES, ids=lambda path: path.name)
+def test_a_page_has_the_tables_and_numbers_of_the_code(path: Path) -> None:
+    page = path.read_text()
+    assert page == render_docs.render(page, render_docs.PAGES[path]), "run: python -m scripts.render_docs"
+
+
+def test_every_part_made_from_the_code_stands_in_one_page() -> None:
+    made = [part.__name__ for parts in render_docs.PAGES.values() for part in parts]
+    assert sorted(made) == sorted(docs_parts.__all__)
 
 
 def test_a_page_without_a_part_is_noticed() -> None:
     with pytest.raises(ValueError, match="no part <!-- targets -->"):
-        render_docs.render("nothing")
+        render_docs.render("nothing", [docs_parts.targets])
+
+
+def test_every_event_is_explained() -> None:
+    page = (ROOT / "docs" / "events.md").read_text()
+    happenings = set(events.__all__) - {"Event", "Listener"}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == happenings
 
 
 def test_the_settings_are_the_keywords_of_cluster() -> None:
@@ -53,6 +65,8 @@ def test_the_settings_are_the_keywords_of_cluster() -> None:
 
 def test_the_settings_are_the_keys_of_config_toml() -> None:
     assert table(SETTINGS, "### `[cluster]`") == defaults_of(ClusterSection)
+    assert table(SETTINGS, "### `[pool]`") == defaults_of(PoolSection)
+    assert table(SETTINGS, "### `[monitor]`") == defaults_of(MonitorSection)
     assert table(SETTINGS, "### `[defaults]` and `[[nodes]]`") == defaults_of(NodeTable)
     sections = " ".join(re.findall(r"^### (.*)$", SETTINGS, re.MULTILINE))
     assert set(re.findall(r"\[+(\w+)\]+", sections)) == set(File.model_fields)

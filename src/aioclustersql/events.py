@@ -103,7 +103,7 @@ class WriterChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Interrupted(Event):
-    """A node was found silent, and so many `connections` that were open there were closed, so that nobody waits on them."""
+    """So many `connections` to a node were closed under their users: it was silent, or its draining took too long."""
 
     node: str
     connections: int
@@ -112,7 +112,7 @@ class Interrupted(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginStarted(Event):
-    """A login began; `reason` is first, all, failure, hedge, failover or probe."""
+    """A login began; `reason` is first, all, failure, hedge or failover in a race, probe in the background, or pool."""
 
     node: str
     reason: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .dsn import redact
 from .errors import ConfigError
@@ -75,8 +75,7 @@ class Isolation(StrEnum):
             raise ConfigError(f"isolation {value!r} is unknown; it is one of {', '.join(cls)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Wants:
+class Wants(NamedTuple):
     """Which node is wanted: a role, and how far behind a standby may be (seconds and bytes; infinite: however far)."""
 
     target: Target = Target.READ_WRITE

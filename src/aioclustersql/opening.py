@@ -108,7 +108,7 @@ class Acquiring(Opening[C]):
         pool = self._pool = self._engine.pool_here()
         slot = pool.take(self._wants)
         if slot is None:
-            slot = await pool.wait(self._wants, pool.loop.time() + self._timeout)
+            slot = await pool.queue.wait(self._wants, pool.loop.time() + self._timeout)
         slot.interrupt = self._interrupt
         self._slot, self._turn = slot, slot.turn
         return slot.conn

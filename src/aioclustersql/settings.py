@@ -10,8 +10,7 @@ from .errors import ConfigError
 from .node import Target
 from .policy.ledger import Limits
 from .runtime.choice import Stagger
-from .runtime.engine import Settings
-from .runtime.pool import PoolSettings
+from .runtime.settings import PoolSettings, Settings
 
 __all__ = ["NO_LAG", "count", "hook", "lag", "limits", "read_settings", "seconds"]
 

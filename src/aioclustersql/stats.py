@@ -34,7 +34,7 @@ class NodeStats:
     connections: int
     """Connections handed out."""
     errors: int
-    """Logins that failed, or got no answer."""
+    """Logins that failed or got no answer, sessions that were lost in use, and what the monitor found."""
     last_success: datetime | None
     last_error: datetime | None
     last_error_message: str | None

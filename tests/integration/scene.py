@@ -1,6 +1,7 @@
 """What scenes on real servers share: a stage for those that several tests look at, and what is left when one is over.
 
-Rule: the guards that an async test has hold on the stage too: no task is left, and nothing reached the loop's exception handler.
+Rule: the guards that an async test has hold on the stage too: no task or socket is left, and nothing reached the loop's exception
+handler.
 """
 
 from __future__ import annotations
@@ -24,27 +25,23 @@ _ABORTED = "SHOW GLOBAL STATUS WHERE variable_name IN ('Aborted_connects', 'Abor
 
 @dataclass(slots=True)
 class Leftovers:
-    """What is there after a scene that was not there before."""
+    """What the servers say of a scene that is over."""
 
-    sockets: int = 0
-    sessions: int = 0
     aborted: dict[str, dict[str, int]] = field(default_factory=dict)
     """By node, the logins and sessions that it counts as cut off by their client; since its start, if it was restarted."""
+
+    def complaints(self, *, but: str | None = None) -> dict[str, dict[str, int]]:
+        """The nodes that have something against us; but this one."""
+        return {name: counts for name, counts in self.aborted.items() if name != but and any(counts.values())}
 
 
 @asynccontextmanager
 async def leftovers(engine: Engine) -> AsyncIterator[Leftovers]:
-    """Compare what there is before and after the block; sessions end on the servers some time after they end here."""
+    """See what the block leaves on the servers, once no session is: a session's end gets there some time after ours."""
     left = Leftovers()
-    before, sockets = await _aborted(engine), _sockets()
+    before = await _aborted(engine)
     yield left
     await engine.wait_left()
-
-    async def closed() -> bool:
-        return _sockets() <= sockets
-
-    await until(closed, "sockets are left", timeout=2.0)
-    left.sockets, left.sessions = _sockets() - sockets, await engine.total_sessions()
     for name, counts in (await _aborted(engine)).items():
         began = before[name]
         left.aborted[name] = {what: count - (began[what] if count >= began[what] else 0) for what, count in counts.items()}
@@ -56,7 +53,13 @@ def play(scene: Callable[[], Awaitable[T]]) -> T:
 
     async def guarded() -> T:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        before = _sockets()
         told = await scene()
+
+        async def closed() -> bool:
+            return _sockets() <= before
+
+        await until(closed, "sockets are left open", timeout=2.0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         gc.collect()
         assert reported == []

@@ -65,6 +65,10 @@ class Engine(ABC):
         """A cluster over the nodes, or over these ports, whatever their role."""
         return Cluster(self.urls(ports), **{"target": self.any_node, **options})
 
+    def unwatched(self, ports: Mapping[str, int] | None = None, **options: Any) -> Cluster[Any]:
+        """The same without a monitor: then the servers see what its connects do, and nothing else."""
+        return self.cluster(ports, **{"monitor_interval": None, **options})
+
     async def total_logins(self) -> int:
         """Logins that all servers have counted, once nobody is connected any more."""
         await self.wait_left()

@@ -143,7 +143,7 @@ async def test_the_server_counts_nothing_aborted(galera: GaleraCluster, target: 
 
 async def test_connections_are_native(galera: GaleraCluster):
     async with opened(galera.nodes[0].dsn("app")) as conn:
-        assert type(conn) is aiomysql.Connection
+        assert isinstance(conn, aiomysql.Connection)
         assert await one(conn, "SELECT DATABASE()") == "test"
 
 

@@ -35,7 +35,7 @@ def engine(galera: GaleraCluster) -> Galera:
 async def no_complaints(engine: Galera, proxies: list[Proxy]) -> AsyncIterator[None]:
     """Fail when a server counts an error meanwhile, or lets nobody in afterwards."""
     assert [node.sql("SELECT @@max_connect_errors, @@skip_name_resolve") for node in engine.nodes] == [((100, 0),)] * 3
-    async with engine.cluster({"alone": proxies[-1].port}) as cluster:
+    async with engine.unwatched({"alone": proxies[-1].port}) as cluster:
         await connect_one_by_one(cluster, 1)  # so that the host is known to be counted
     before = await engine.complaints("127.0.0.2")
     yield
@@ -43,7 +43,7 @@ async def no_complaints(engine: Galera, proxies: list[Proxy]) -> AsyncIterator[N
     assert await engine.complaints("127.0.0.2") == before
     for each in proxies:
         await each.set_mode("ok")
-        async with engine.cluster({"alone": each.port}) as cluster:
+        async with engine.unwatched({"alone": each.port}) as cluster:
             await connect_one_by_one(cluster, 1)
     await engine.wait_left()
 
@@ -75,7 +75,7 @@ async def test_losing_logins_are_not_counted_as_errors(engine: Galera, proxy: Ma
     ports = {f"n{number}": each.port for number, each in enumerate(proxies)}
 
     async def one() -> int:
-        async with engine.cluster(ports, stagger=0) as cluster:
+        async with engine.unwatched(ports, stagger=0) as cluster:
             return await race(cluster, RACES // CLUSTERS, timeout, 3 * delay)
 
     async with no_complaints(engine, proxies), descriptors() as samples:
@@ -88,7 +88,7 @@ async def test_losing_logins_are_not_counted_as_errors(engine: Galera, proxy: Ma
 async def test_races_in_quick_succession_pile_up_no_logins(engine: Galera, proxy: MakeProxy) -> None:
     proxies = await slow_and_fast(engine, proxy, 0.1)
     ports = {f"n{number}": each.port for number, each in enumerate(proxies)}
-    async with no_complaints(engine, proxies), descriptors() as samples, engine.cluster(ports, stagger=0) as cluster:
+    async with no_complaints(engine, proxies), descriptors() as samples, engine.unwatched(ports, stagger=0) as cluster:
         await connect_one_by_one(cluster, RACES, timeout=0.5)
         assert all(node.stragglers <= 2 for node in cluster.stats().nodes.values())
     # two stragglers on each slow node, the winner, and its predecessors that are being closed
@@ -100,7 +100,7 @@ async def test_callers_that_give_up_interrupt_no_login(engine: Galera, proxy: Ma
     ports = {f"n{number}": each.port for number, each in enumerate(proxies)}
 
     async def one() -> None:
-        async with engine.cluster(ports) as cluster:
+        async with engine.unwatched(ports) as cluster:
             for _ in range(4):
                 with pytest.raises(ConnectTimeout):
                     await cluster.connect(timeout=0.2)

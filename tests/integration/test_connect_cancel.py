@@ -49,7 +49,7 @@ async def test_connects_cancelled_at_random_moments_leave_nothing(
     warnings.simplefilter("always")
     rng = random.Random(2)
     complaints = await engine.complaints("127.0.0.1") if isinstance(engine, Galera) else None
-    async with engine.cluster(stagger=stagger) as cluster:
+    async with engine.unwatched(stagger=stagger) as cluster:
         await warm_up(cluster, 30)
         took = max(node.latency or 0 for node in cluster.stats().nodes.values())
 

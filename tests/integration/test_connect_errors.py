@@ -49,7 +49,9 @@ def wrong_urls(engine: Engine) -> dict[str, tuple[str, str]]:
 async def test_mistakes_of_some_nodes_are_masked(engine: Engine) -> None:
     wrong = wrong_urls(engine)
     urls = {name: url for name, (url, _) in wrong.items()}
-    async with Cluster({**urls, "good": engine.dsn(engine.nodes[0].port)}, target=engine.any_node) as cluster:
+    async with Cluster(
+        {**urls, "good": engine.dsn(engine.nodes[0].port)}, target=engine.any_node, monitor_interval=None
+    ) as cluster:
         nodes, slowest = await connect_one_by_one(cluster, 50)
         assert nodes == {"good": 50}
         assert slowest < 5
@@ -60,7 +62,7 @@ async def test_mistakes_of_some_nodes_are_masked(engine: Engine) -> None:
 @pytest.mark.parametrize("wait", [False, True])
 async def test_when_all_are_mistaken_each_is_named_at_once(engine: Engine, wait: bool) -> None:
     wrong = {name: each for name, each in wrong_urls(engine).items() if not wait or name != "port"}
-    async with Cluster({name: url for name, (url, _) in wrong.items()}, target=engine.any_node) as cluster:
+    async with Cluster({name: url for name, (url, _) in wrong.items()}, target=engine.any_node, monitor_interval=None) as cluster:
         with pytest.raises(AllNodesFailed) as caught:
             await cluster.connect(wait=wait)
         assert set(caught.value.errors) == set(wrong)
@@ -98,7 +100,7 @@ async def exhausted(engine: Engine, full: Sequence[Any]) -> AsyncIterator[dict[s
         held: list[Any] = []
         try:
             for node in full:
-                async with Cluster({"this": urls[node.name]}, target=engine.any_node) as cluster:
+                async with Cluster({"this": urls[node.name]}, target=engine.any_node, monitor_interval=None) as cluster:
                     with pytest.raises(AllNodesFailed):
                         while True:
                             held.append(await cluster.connect())
@@ -114,7 +116,10 @@ def wait_for_role(node: Any) -> None:
 
 
 async def test_a_full_server_is_masked_and_trips_nothing(engine: Engine) -> None:
-    async with exhausted(engine, engine.nodes[:1]) as urls, Cluster(urls, target=engine.any_node) as cluster:
+    async with (
+        exhausted(engine, engine.nodes[:1]) as urls,
+        Cluster(urls, target=engine.any_node, monitor_interval=None) as cluster,
+    ):
         health = watch(cluster, HealthChanged)
         nodes, _ = await connect_one_by_one(cluster, 100)
         assert set(nodes) <= {node.name for node in engine.nodes[1:]}
@@ -123,7 +128,7 @@ async def test_a_full_server_is_masked_and_trips_nothing(engine: Engine) -> None
 
 async def test_when_all_servers_are_full_the_error_says_so(engine: Engine) -> None:
     code = 1040 if isinstance(engine, Galera) else "53300"
-    async with exhausted(engine, engine.nodes) as urls, Cluster(urls, target=engine.any_node) as cluster:
+    async with exhausted(engine, engine.nodes) as urls, Cluster(urls, target=engine.any_node, monitor_interval=None) as cluster:
         with pytest.raises(AllNodesFailed) as caught:
             await cluster.connect()
         for error in caught.value.errors.values():
@@ -142,7 +147,7 @@ async def test_a_server_that_restarts_is_not_noticed(engine: Engine) -> None:
         await asyncio.sleep(0.2)
         await asyncio.to_thread(start)
 
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         restarting = asyncio.create_task(restart())
         during: set[str] = set()

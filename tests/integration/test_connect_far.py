@@ -23,7 +23,7 @@ async def ports(engine: Engine, proxy: MakeProxy, delay: float) -> dict[str, int
 
 
 async def test_two_nodes_far_away_get_few(engine: Engine, proxy: MakeProxy) -> None:
-    async with engine.cluster(await ports(engine, proxy, 0.010)) as cluster:
+    async with engine.unwatched(await ports(engine, proxy, 0.010)) as cluster:
         await warm_up(cluster, 90)
         nodes, _ = await connect_one_by_one(cluster, 300)
         spread = shares(nodes)
@@ -32,7 +32,7 @@ async def test_two_nodes_far_away_get_few(engine: Engine, proxy: MakeProxy) -> N
 
 
 async def test_a_far_node_makes_no_connect_time_out(engine: Engine, proxy: MakeProxy) -> None:
-    async with engine.cluster(await ports(engine, proxy, 0.1)) as cluster:
+    async with engine.unwatched(await ports(engine, proxy, 0.1)) as cluster:
         nodes, _ = await connect_one_by_one(cluster, 150, timeout=0.5)
         assert shares(nodes)["near"] > 76
     await engine.wait_left()

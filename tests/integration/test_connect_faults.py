@@ -31,7 +31,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 async def behind(engine: Engine, proxies: list[Proxy], **options: Any) -> Cluster[Any]:
     """A cluster of two nodes behind proxies, and a good one."""
     ports = {f"bad{number}": proxy.port for number, proxy in enumerate(proxies, 1)}
-    return engine.cluster({**ports, "good": engine.nodes[0].port}, **options)
+    return engine.unwatched({**ports, "good": engine.nodes[0].port}, **options)
 
 
 async def connects_go_on(cluster: Cluster[Any], count: int) -> None:
@@ -68,7 +68,7 @@ async def test_warm_clusters_lose_two_nodes_and_connect_to_the_third(engine: Eng
 async def test_a_stopped_server_costs_no_connect(engine: Engine, proxy: MakeProxy, warm: bool, silent: bool) -> None:
     good, stopped, third = engine.nodes
     relay = await between(engine, proxy, third)
-    async with engine.cluster(
+    async with engine.unwatched(
         {"good": good.port, "stopped": stopped.port, "third": relay.port if silent else third.port}
     ) as cluster:
         if warm:
@@ -85,7 +85,7 @@ async def test_a_stopped_server_costs_no_connect(engine: Engine, proxy: MakeProx
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 async def test_two_stopped_standbys_cost_no_connect(postgres: PostgresCluster, warm: bool) -> None:
     engine = Postgres(postgres)
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         if warm:
             await warm_up(cluster)
         for standby in postgres.standbys:
@@ -101,7 +101,7 @@ async def test_two_stopped_standbys_cost_no_connect(postgres: PostgresCluster, w
 async def test_when_all_fail_the_error_says_how_each_did(engine: Engine, proxy: MakeProxy) -> None:
     async def one(fault: Mode) -> None:
         proxies = {node.name: await between(engine, proxy, node, mode=fault) for node in engine.nodes}
-        async with engine.cluster({name: each.port for name, each in proxies.items()}) as cluster:
+        async with engine.unwatched({name: each.port for name, each in proxies.items()}) as cluster:
             with pytest.raises((AllNodesFailed, ConnectTimeout)) as caught:
                 await cluster.connect(timeout=0.5)
         assert isinstance(caught.value, ConnectTimeout) is (fault in ("hang", "backlog"))
@@ -115,7 +115,7 @@ async def test_when_all_fail_the_error_says_how_each_did(engine: Engine, proxy: 
 async def test_one_silent_and_two_refusing_nodes_time_out_with_all_causes(engine: Engine, proxy: MakeProxy) -> None:
     proxies = [await between(engine, proxy, node, mode="refuse") for node in engine.nodes]
     await proxies[1].set_mode("hang")
-    async with engine.cluster({f"n{number}": each.port for number, each in enumerate(proxies)}) as cluster:
+    async with engine.unwatched({f"n{number}": each.port for number, each in enumerate(proxies)}) as cluster:
         with pytest.raises(ConnectTimeout, match=r"n1 \(127\.0\.0\.1:\d+\): logging in for 0\.\d+ s, no answer") as caught:
             await cluster.connect(timeout=0.5)
     assert set(caught.value.errors) == {"n0", "n2"}
@@ -124,7 +124,7 @@ async def test_one_silent_and_two_refusing_nodes_time_out_with_all_causes(engine
 
 async def test_nodes_that_come_back_are_used_again(engine: Engine, proxy: MakeProxy) -> None:
     proxies = {node.name: await between(engine, proxy, node) for node in engine.nodes}
-    async with engine.cluster({name: each.port for name, each in proxies.items()}) as cluster:
+    async with engine.unwatched({name: each.port for name, each in proxies.items()}) as cluster:
         await warm_up(cluster)
         good, refusing, resetting = proxies
         await proxies[refusing].set_mode("refuse")

@@ -35,7 +35,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 async def test_warm_connects_cost_one_login_each(engine: Engine) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster, WARM)
         before = await engine.total_logins()
         health = watch(cluster, HealthChanged)
@@ -47,7 +47,7 @@ async def test_warm_connects_cost_one_login_each(engine: Engine) -> None:
 
 
 async def test_a_plain_race_costs_one_login_per_node(engine: Engine) -> None:
-    async with engine.cluster(stagger=0) as cluster:
+    async with engine.unwatched(stagger=0) as cluster:
         before = await engine.total_logins()
         for _ in range(40):
             await connect_one_by_one(cluster, 1)
@@ -57,7 +57,7 @@ async def test_a_plain_race_costs_one_login_per_node(engine: Engine) -> None:
 
 
 async def test_a_plain_race_never_costs_more_than_one_login_per_node(engine: Engine) -> None:
-    async with engine.cluster(stagger=0) as cluster:
+    async with engine.unwatched(stagger=0) as cluster:
         before = await engine.total_logins()
         await connect_one_by_one(cluster, 100)
         await asyncio.gather(*(connect_one_by_one(cluster, 10) for _ in range(10)))
@@ -66,7 +66,7 @@ async def test_a_plain_race_never_costs_more_than_one_login_per_node(engine: Eng
 
 
 async def test_two_hundred_connects_at_once_are_no_outage(engine: Engine) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster, WARM)
         before = await engine.total_logins()
         health = watch(cluster, HealthChanged)
@@ -80,7 +80,7 @@ async def test_two_hundred_connects_at_once_are_no_outage(engine: Engine) -> Non
 
 
 async def test_kept_connections_spread_evenly(engine: Engine) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster, WARM)
         conns = [await cluster.connect() for _ in range(240)]
         spread = shares(Counter(cluster.node_of(conn) for conn in conns))
@@ -90,7 +90,7 @@ async def test_kept_connections_spread_evenly(engine: Engine) -> None:
 
 
 async def test_kept_connections_spread_evenly_right_after_a_burst(engine: Engine) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster, WARM)
         await close_all(engine, await asyncio.gather(*(cluster.connect() for _ in range(200))))
         conns = [await cluster.connect() for _ in range(240)]
@@ -101,7 +101,7 @@ async def test_kept_connections_spread_evenly_right_after_a_burst(engine: Engine
 
 
 async def test_connections_opened_and_closed_one_by_one_spread_evenly(engine: Engine) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster, WARM)
         nodes, _ = await connect_one_by_one(cluster, 600)
     spread = shares(nodes)
@@ -112,7 +112,7 @@ async def test_connections_opened_and_closed_one_by_one_spread_evenly(engine: En
 async def test_a_node_far_away_gets_few(engine: Engine, proxy: MakeProxy) -> None:
     far = await between(engine, proxy, engine.nodes[2], delay=0.010)  # each way
     ports = {"near1": engine.nodes[0].port, "near2": engine.nodes[1].port, "far": far.port}
-    async with engine.cluster(ports) as cluster:
+    async with engine.unwatched(ports) as cluster:
         await warm_up(cluster, WARM)
         nodes, _ = await connect_one_by_one(cluster, 600)
     spread = shares(nodes)

@@ -35,7 +35,7 @@ async def test_server_settings_of_the_cluster_the_node_and_the_connect(postgres:
 async def test_charset_init_command_and_autocommit(galera: GaleraCluster) -> None:
     options = {"charset": "latin1", "init_command": "SET @greeting = 'hello'", "sql_mode": "ANSI"}
     engine = Galera(galera)
-    async with engine.cluster(connect_options=options) as cluster:
+    async with engine.unwatched(connect_options=options) as cluster:
         async with cluster.connect() as conn:
             row = "SELECT CONCAT_WS(' ', @greeting, @@character_set_client, @@autocommit + 0, @@sql_mode LIKE '%ANSI%')"
             assert await engine.value(conn, row) == "hello latin1 0 1"
@@ -46,7 +46,7 @@ async def test_charset_init_command_and_autocommit(galera: GaleraCluster) -> Non
 async def test_an_unknown_option_is_named_before_any_login(engine: Engine) -> None:
     known, typo = ("init_command", "init_comand") if isinstance(engine, Galera) else ("command_timeout", "comand_timeout")
     wrong: dict[str, Any] = {typo: "1"}
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         with pytest.raises(ConfigError, match=f"{typo}.*{known}"):
             await cluster.connect(**wrong)
         with pytest.raises(ConfigError, match="user"):
@@ -63,7 +63,7 @@ async def test_init_is_awaited_once_per_connection_before_it_is_handed_out(engin
         assert await engine.value(conn, "select 1") == 1
         prepared.append(conn)
 
-    async with engine.cluster(init=init) as cluster:
+    async with engine.unwatched(init=init) as cluster:
         await connect_one_by_one(cluster, 20)
         assert len(prepared) == len(set(map(id, prepared))) >= 20
         async with cluster.connect() as conn:
@@ -75,7 +75,7 @@ async def test_a_failing_init_is_reported_as_what_it_is_and_trips_nothing(engine
     async def init(conn: Any) -> None:
         raise LookupError("no such codec")
 
-    async with engine.cluster(init=init) as cluster:
+    async with engine.unwatched(init=init) as cluster:
         with pytest.raises(AllNodesFailed, match="LookupError: no such codec") as caught:
             await cluster.connect()
         assert {type(error) for error in caught.value.errors.values()} == {LookupError}
@@ -92,7 +92,9 @@ async def test_passwords_come_from_functions(galera: GaleraCluster) -> None:
         return "pw" if asked > 1 else "not yet known"
 
     node = galera.nodes[0]
-    async with Cluster({"node1": f"mysql://app@127.0.0.1:{node.port}/test"}, connect_options={"password": password}) as cluster:
+    async with Cluster(
+        {"node1": f"mysql://app@127.0.0.1:{node.port}/test"}, connect_options={"password": password}, monitor_interval=None
+    ) as cluster:
         with pytest.raises(AllNodesFailed, match="1045"):
             await cluster.connect()
         nodes, _ = await connect_one_by_one(cluster, 2)
@@ -154,7 +156,7 @@ async def test_nodes_by_urls_of_several_hosts_and_by_name(engine: Engine) -> Non
 
 async def test_nodes_come_and_go_while_connects_run(engine: Engine) -> None:
     first, second, third = engine.nodes
-    async with engine.cluster({first.name: first.port}) as cluster:
+    async with engine.unwatched({first.name: first.port}) as cluster:
         cluster.add_node(second.name, engine.dsn(second.port))
         nodes, _ = await connect_one_by_one(cluster, 60)
         assert set(nodes) == {first.name, second.name}

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster",
 
 async def test_asyncpgs_pool_gets_its_connections_from_the_cluster(postgres: PostgresCluster) -> None:
     engine = Postgres(postgres)
-    async with engine.cluster(target="read-write") as cluster:
+    async with engine.unwatched(target="read-write") as cluster:
         pool = await AsyncpgPool(connect=cluster.connect, min_size=2, max_size=5, command_timeout=7)
         async with pool:
             async with pool.acquire() as conn:
@@ -42,7 +42,7 @@ async def test_asyncpgs_pool_gets_its_connections_from_the_cluster(postgres: Pos
 
 async def test_asyncpgs_pool_moves_to_the_new_primary(postgres: PostgresCluster) -> None:
     engine = Postgres(postgres)
-    async with engine.cluster(target="read-write") as cluster, AsyncpgPool(connect=cluster.connect, min_size=2) as pool:
+    async with engine.unwatched(target="read-write") as cluster, AsyncpgPool(connect=cluster.connect, min_size=2) as pool:
         assert await pool.fetchval("select pg_is_in_recovery()") is False
         await asyncio.to_thread(postgres.nodes[0].kill9)
         await asyncio.to_thread(postgres.nodes[1].promote)
@@ -53,7 +53,7 @@ async def test_asyncpgs_pool_moves_to_the_new_primary(postgres: PostgresCluster)
 
 async def test_an_asyncpg_pool_of_readers(postgres: PostgresCluster) -> None:
     engine = Postgres(postgres)
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         readers = cluster.with_options(target="standby")
         for _ in range(10):  # a burst on a cold cluster may find a single node that is known
             await (await readers.connect()).close()

@@ -53,7 +53,7 @@ async def test_every_target_gives_its_kind_cold_and_warm(engine: Postgres, stagg
         "any": everyone,
     }
     for target, nodes in wanted.items():
-        async with engine.cluster(stagger=stagger) as cluster:
+        async with engine.unwatched(stagger=stagger) as cluster:
             seen = set(await ask(cluster, 1, target))
             seen |= set(await ask(cluster, 30, target))
             assert seen <= nodes
@@ -61,7 +61,7 @@ async def test_every_target_gives_its_kind_cold_and_warm(engine: Postgres, stagg
 
 
 async def test_targets_take_turns_on_one_cluster(engine: Postgres) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         for _ in range(20):
             assert set(await ask(cluster, 1, "read-write")) == {"pg1"}
@@ -71,7 +71,7 @@ async def test_targets_take_turns_on_one_cluster(engine: Postgres) -> None:
 @pytest.mark.parametrize("demotion", ["killed", "stopped", "frozen"])
 async def test_after_a_promotion_the_new_primary_is_found(postgres: PostgresCluster, engine: Postgres, demotion: str) -> None:
     old, new, _ = postgres.nodes
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         assert set(await ask(cluster, 5, "read-write")) == {"pg1"}
         assert set(await ask(cluster, 5, "standby")) <= {"pg2", "pg3"}
@@ -85,7 +85,7 @@ async def test_after_a_promotion_the_new_primary_is_found(postgres: PostgresClus
 
 async def test_what_is_remembered_of_every_node_is_wrong(postgres: PostgresCluster, engine: Postgres) -> None:
     old, new, _ = postgres.nodes
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         await asyncio.to_thread(old.kill9)
         await asyncio.to_thread(new.promote)
@@ -95,7 +95,7 @@ async def test_what_is_remembered_of_every_node_is_wrong(postgres: PostgresClust
 
 
 async def test_without_a_primary_nothing_is_writable_and_standbys_serve(postgres: PostgresCluster, engine: Postgres) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         await asyncio.to_thread(postgres.primary.kill9)
         with pytest.raises(AllNodesFailed, match="its role is standby, which is not read-write") as caught:
@@ -109,7 +109,7 @@ async def test_without_a_primary_nothing_is_writable_and_standbys_serve(postgres
 
 
 async def test_waiting_for_a_primary_ends_with_the_promotion(postgres: PostgresCluster, engine: Postgres) -> None:
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         await warm_up(cluster)
         await asyncio.to_thread(postgres.primary.kill9)
         waiting = asyncio.create_task(ask(cluster, 1, "read-write", wait=True, timeout=20))
@@ -122,7 +122,7 @@ async def test_waiting_for_a_primary_ends_with_the_promotion(postgres: PostgresC
 async def test_without_standbys_prefer_standby_takes_the_primary(postgres: PostgresCluster, engine: Postgres) -> None:
     for node in postgres.standbys:
         await asyncio.to_thread(node.kill9)
-    async with engine.cluster() as cluster:
+    async with engine.unwatched() as cluster:
         for _ in range(10):
             async with cluster.connect(target="prefer-standby") as conn:
                 assert cluster.node_of(conn) == "pg1"

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -71,12 +72,13 @@ def test_it_goes_well_and_shows_a_table_at_the_end() -> None:
         rest, complaints = demo.communicate(timeout=60)
     output += rest
     assert (demo.returncode, complaints) == (0, ""), output + complaints
-    for act in ("pg2 freezes", "pg3 is killed", "pg2 thaws, pg3 is started again"):
+    for act in ("pg2 is killed", "pg1 freezes", "pg3 is promoted", "pg1 thaws and takes itself for the primary"):
         assert f"*** {act}" in output
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in output.splitlines() if line.startswith("| pg")]
     assert [row[0] for row in table] == ["pg1", "pg2", "pg3"]
     assert all(int(row[3].replace(",", "")) > 0 for row in table), output
     assert "connects made, 0 failed; the longest took" in output.splitlines()[-1]
+    assert re.match(r"[\d,]+ writes committed, 0 failed", output.splitlines()[-2])
     assert len(traces.pids) > 10
     assert len(traces.folders) == 1
     assert not traces.left()
@@ -87,8 +89,9 @@ def test_it_goes_well_and_shows_a_table_at_the_end() -> None:
     [
         ("starting PostgreSQL", signal.SIGINT, 130),
         ("is the primary", signal.SIGINT, 130),
-        ("freezes", signal.SIGINT, 130),
         ("is killed", signal.SIGINT, 130),
+        ("freezes", signal.SIGINT, 130),
+        ("is promoted", signal.SIGINT, 130),
         ("freezes", signal.SIGTERM, 143),
     ],
 )

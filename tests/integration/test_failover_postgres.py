@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 import asyncpg
 import pytest
@@ -136,7 +135,3 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(story: Story) -> No
 
 def test_nobody_goes_to_the_old_primary_when_it_is_back(story: Story) -> None:
     assert {node for unit in story.load.units if unit.began > story.promoted + 0.3 for node in unit.tried} == {"pg2"}
-
-
-def test_nothing_is_left(story: Story) -> None:
-    assert (story.left.sockets, story.left.sessions) == (0, 0)

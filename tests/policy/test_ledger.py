@@ -247,3 +247,23 @@ def test_what_is_above_the_total_is_outdated_longest_idle_first(ledger: Ledger[s
 def test_with_nothing_idle_nothing_is_due(ledger: Ledger[str]):
     leased(ledger, ledger.open_book("a"))
     assert ledger.next_due() == math.inf
+
+
+def test_what_is_put_back_is_idle_at_once_and_counts_as_used(ledger: Ledger[str]):
+    book = ledger.open_book("a")
+    (slot,) = leased(ledger, book, now=1.0)
+    ledger.put_back(slot, 1.5)
+    assert (slot.state, slot.since, book.idle, book.busy) == (State.IDLE, 1.5, [slot], 0)
+    assert ledger.use == 0.5
+
+
+@pytest.mark.parametrize("smaller", [{"max_size": 1}, {"max_total": 2}])
+def test_books_are_too_full_after_a_resize_until_enough_are_closed(ledger: Ledger[str], smaller: dict[str, int]):
+    one, other = ledger.open_book("a"), ledger.open_book("b")
+    idle(ledger, one)
+    spare = idle(ledger, other, 2)[0]
+    assert not ledger.is_too_full(other)
+    ledger.resize(replace(LIMITS, **smaller))
+    assert ledger.is_too_full(other)
+    ledger.drop(spare, 1.0)
+    assert not ledger.is_too_full(other)

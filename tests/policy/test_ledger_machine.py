@@ -58,9 +58,9 @@ class Books(RuleBasedStateMachine):
             return
         same = [other for other in self.came if other.wants == waiter.wants]
         assert waiter is same[0], "somebody was overtaken"
-        assert not [
-            other for other in self.came if other.number < waiter.number and self.is_worth_it(other.wants, slot.book)
-        ], "somebody who wants something else was overtaken"
+        assert not [other for other in self.came if other.number < waiter.number and self.is_worth_it(other.wants, slot.book)], (
+            "somebody who wants something else was overtaken"
+        )
         self.leave(waiter)
         self.ledger.lease(slot, self.now)
 

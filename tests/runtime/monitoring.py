@@ -14,7 +14,7 @@ from aioclustersql.testing import FakeConnection, FakeDriver, FakeServer, Virtua
 
 from .tools import FakeCluster, now
 
-__all__ = ["Diary", "all_of", "block", "health", "member_of", "reserved", "until"]
+__all__ = ["Diary", "all_of", "block", "health", "member_of", "nodes_of", "reserved", "until"]
 
 
 class Diary:
@@ -77,3 +77,12 @@ def all_of(driver: FakeDriver, **attributes: object) -> None:
     for server in driver:
         for name, value in attributes.items():
             setattr(server, name, value)
+
+
+async def nodes_of(cluster: FakeCluster, count: int = 20, target: str | None = None) -> set[str]:
+    """The nodes that so many connects end on."""
+    found = set()
+    for _ in range(count):
+        async with cluster.connect(target=target) as conn:
+            found.add(conn.server.name)
+    return found

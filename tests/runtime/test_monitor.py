@@ -9,14 +9,17 @@ import pytest
 
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health, Role
-from aioclustersql.testing import FakeDriver, FakeError, FakeServer, run_virtual
+from aioclustersql.runtime.findings import Findings
+from aioclustersql.testing import FakeDriver, FakeError, FakeServer, Row, run_virtual
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, health, member_of, reserved, until
-from .tools import cluster_over
+from .tools import cluster_over, now
+
+pytestmark = pytest.mark.every_loop
 
 UP, DOWN = Health.UP, Health.DOWN
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+THREE: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
 
 
 async def test_each_node_is_probed_at_once_and_then_every_interval_on_one_connection(racing: Racing):
@@ -86,12 +89,44 @@ async def test_closing_waits_no_longer_than_a_second_for_a_login_that_hangs(raci
     assert asyncio.get_running_loop().time() == 1.25
 
 
-async def test_closing_in_mid_probe_terminates_the_connection(racing: Racing):
+async def test_closing_takes_no_longer_than_it_may(racing: Racing):
+    cluster, driver = racing(("a", None, "silent"), ("b", 0, "ok"))
+    driver["b"].close_delay = 60
+    await cluster.open()
+    await asyncio.sleep(0.25)
+    await cluster.close(timeout=0.5)
+    assert asyncio.get_running_loop().time() <= 0.75
+    driver.assert_nothing_open()
+
+
+async def test_closing_in_mid_probe_waits_for_its_answer_and_says_goodbye(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
     driver["a"].probe_delay = 0.1875
     async with cluster:
         await asyncio.sleep(1.125)
-    assert (driver["a"].goodbyes, driver["a"].terminated) == (0, 1)
+    assert (driver["a"].goodbyes, driver["a"].terminated, now()) == (1, 0, 1.1875)
+
+
+async def test_closing_in_the_midst_of_a_probe_without_an_answer_ends_after_a_second(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"))
+    async with cluster:
+        await asyncio.sleep(0.5)
+        driver["a"].probe_delay = 60.0
+        await asyncio.sleep(0.625)
+    assert (driver["a"].goodbyes, driver["a"].terminated, now()) == (0, 1, 2.125)
+
+
+async def test_a_login_that_bears_witness_is_never_cut_for_another(racing: Racing):
+    # Each interrupted handshake counts on MySQL, and a hundred of them block the host.
+    cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
+    driver["a"].probe_delay = 0.375
+    async with cluster:
+        await asyncio.sleep(0.5)
+        driver["a"].delay = 2.5
+        await until(10.0)
+        assert driver["a"].started > 2
+        assert cluster.stats().nodes["a"].health == "up"
+    assert driver["a"].interrupted == 0
 
 
 async def test_it_may_be_opened_again(racing: Racing):
@@ -162,7 +197,7 @@ async def test_the_password_is_asked_for_as_for_any_login(racing: Racing):
 
 async def test_what_a_probe_saw_is_in_the_statistics(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
-    all_of(driver, role=Role.STANDBY, timeline=3, lag=1.5, lag_bytes=4096, probe_delay=0.125)
+    all_of(driver, role=Role.STANDBY, timeline=3, lag=1.5, lag_bytes=4096, ping_delay=0.125)
     before = datetime.now(UTC)
     async with cluster:
         await until(2.5)
@@ -173,15 +208,21 @@ async def test_what_a_probe_saw_is_in_the_statistics(racing: Racing):
     assert before <= node.observed <= datetime.now(UTC)
 
 
-async def test_the_first_answer_on_a_connection_is_no_round_trip(racing: Racing):
+async def test_the_round_trip_is_that_of_a_ping_because_a_probe_asks_for_more_than_a_lease_does(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"))
-    driver["a"].probe_delay = 0.25
+    driver["a"].probe_delay, driver["a"].ping_delay = 0.25, 0.125
     async with cluster:
         await until(0.5)
-        driver["a"].probe_delay = 0.125
-        assert cluster.stats().nodes["a"].round_trip is None
-        await until(1.5)
         assert cluster.stats().nodes["a"].round_trip == 0.125
+        assert driver["a"].pings == driver["a"].probes == 1
+
+
+async def test_a_node_that_is_not_ready_is_not_pinged(racing: Racing):
+    cluster, driver = racing(("a", 0, "ok"))
+    driver["a"].ready = False
+    async with cluster:
+        await until(2)
+        assert driver["a"].pings == 0
 
 
 async def test_a_lost_reserved_connection_is_replaced_at_once_and_is_no_verdict(racing: Racing):
@@ -258,7 +299,7 @@ async def test_a_watch_that_fails_itself_is_logged_and_goes_on(
     async with cluster:
         await until(0.5)
         with monkeypatch.context() as patched:
-            patched.setattr(cluster._engine._monitor.findings, "observed", None)
+            patched.setattr(Findings, "observed", None)
             await until(1.5)
         await until(3.5)
         assert health(cluster) == {"a": "up"}

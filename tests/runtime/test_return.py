@@ -13,13 +13,15 @@ from aioclustersql.events import Interrupted
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health
 from aioclustersql.runtime.member import Member
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, Row
 
 from .conftest import Racing
 from .monitoring import Diary, health, member_of, until
 
+pytestmark = pytest.mark.every_loop
+
 UP, DOWN = Health.UP, Health.DOWN
-TWO = (("a", 0, "ok"), ("b", 0, "ok"))
+TWO: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"))
 
 
 def logins(driver: FakeDriver, name: str) -> list[float]:
@@ -87,6 +89,17 @@ async def test_a_silent_node_is_up_the_moment_it_answers_the_login_that_is_pendi
         await until(3.5)
         assert (driver["a"].interrupted, driver["a"].started) == (0, 2)
     assert diary.health == [(1.5, "a", DOWN), (3.1875, "a", UP)]
+
+
+async def test_a_login_that_waited_for_a_node_to_come_back_is_no_latency(racing: Racing):
+    cluster, driver = racing(("a", 0.125, "ok"), ("b", 0.125, "ok"))
+    async with cluster:
+        await until(0.5)
+        driver["a"].freeze()
+        await until(5)
+        driver["a"].thaw()
+        await until(6)
+        assert member_of(cluster, "a").latency.samples == 1
 
 
 async def test_after_a_silence_only_a_causal_probe_brings_a_node_up(racing: Racing):

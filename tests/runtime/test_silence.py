@@ -12,15 +12,17 @@ import pytest
 
 from aioclustersql.events import HealthChanged, Interrupted
 from aioclustersql.node import Health
-from aioclustersql.testing import FakeError
+from aioclustersql.testing import FakeError, Row
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, block, health, member_of, reserved, until
 from .tools import start
 
+pytestmark = pytest.mark.every_loop
+
 UP, DOWN = Health.UP, Health.DOWN
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
-TWO = (("a", 0, "ok"), ("b", 0, "ok"))
+THREE: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
+TWO: tuple[Row, ...] = (("a", 0, "ok"), ("b", 0, "ok"))
 SILENT = "no answer to a probe and a login within 0.5 s"
 
 

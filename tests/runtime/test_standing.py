@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
 from aioclustersql import AllNodesFailed, NoNodeAvailable
 from aioclustersql.node import Role, Target, Wants
 from aioclustersql.policy.ranking import Fit
+from aioclustersql.testing import Row
 
 from .conftest import Racing
-from .monitoring import Diary, all_of, member_of, until
-from .tools import FakeCluster, now
+from .monitoring import all_of, member_of, nodes_of, until
+from .tools import now
 
-THREE = (("a", 0, "ok"), ("b", 0, "ok"), ("c", 0, "ok"))
-PAIR = (("old", 0, "ok", Role.PRIMARY), ("new", 0, "ok", Role.STANDBY))
+PAIR: tuple[Row, ...] = (("old", 0, "ok", Role.PRIMARY), ("new", 0, "ok", Role.STANDBY))
 YES, FALLBACK, NO = Fit
-
-
-async def nodes_of(cluster: FakeCluster, count: int = 20, **wanted: str) -> set[str]:
-    """The nodes that so many connects end on."""
-    found = set()
-    for _ in range(count):
-        async with cluster.connect(**wanted) as conn:
-            found.add(conn.server.name)
-    return found
-
-
-def writers(cluster: FakeCluster) -> set[str]:
-    return {name for name, node in cluster.stats().nodes.items() if node.writer}
 
 
 async def test_of_two_primaries_the_one_on_the_newer_timeline_is_taken(racing: Racing, caplog: pytest.LogCaptureFixture):
@@ -48,6 +34,25 @@ async def test_of_two_primaries_the_one_on_the_newer_timeline_is_taken(racing: R
             "it claims to be primary on timeline 1, but new is the primary on timeline 2",
         )
     assert "node old is not taken for the primary: it claims to be primary on timeline 1" in caplog.text
+
+
+async def test_to_learn_that_a_node_is_one_of_many_is_no_warning(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(("a", 0, "ok", Role.PRIMARY))
+    async with cluster:
+        async with cluster.connect():  # all that a login shows of a Galera node is that it takes writes
+            driver["a"].role = Role.PEER
+        await until(1.5)
+        assert cluster.stats().nodes["a"].role is Role.PEER
+    assert "role" not in caplog.text
+
+
+async def test_a_change_of_role_is_a_warning(racing: Racing, caplog: pytest.LogCaptureFixture):
+    cluster, driver = racing(("a", 0, "ok", Role.PRIMARY))
+    async with cluster:
+        await until(0.5)
+        driver["a"].role = Role.STANDBY
+        await until(1.5)
+    assert "node a: role primary -> standby" in caplog.text
 
 
 async def test_a_primary_that_was_frozen_is_not_taken_for_it_when_it_wakes(racing: Racing):
@@ -150,134 +155,6 @@ async def test_where_there_are_no_timelines_two_primaries_both_serve(racing: Rac
     async with cluster:
         await until(1.5)
         assert await nodes_of(cluster) == {"a", "b"}
-
-
-# -- writers -----------------------------------------------------------------------------------------------------------
-
-
-async def test_by_default_every_peer_takes_writes(racing: Racing):
-    cluster, _ = racing(*THREE)
-    async with cluster:
-        await until(0.5)
-        assert await nodes_of(cluster) == {"a", "b", "c"}
-        assert {node.writer for node in cluster.stats().nodes.values()} == {None}
-
-
-async def test_with_one_writer_all_writes_go_to_the_first_by_name(racing: Racing):
-    cluster, _ = racing(*reversed(THREE), writers=1)
-    async with cluster:
-        assert await nodes_of(cluster) == {"a"}
-        await until(1.5)
-        assert await nodes_of(cluster) == {"a"}
-        assert writers(cluster) == {"a"}
-
-
-async def test_the_peers_beside_the_writer_are_standbys(racing: Racing):
-    cluster, driver = racing(*THREE, writers=1)
-    async with cluster:
-        await until(0.5)
-        assert await nodes_of(cluster, target="prefer-standby") == {"b", "c"}
-        assert await nodes_of(cluster, target="standby") == {"b", "c"}
-        assert await nodes_of(cluster, target="any") == {"a", "b", "c"}
-        with pytest.raises(AllNodesFailed):
-            await cluster.connect(target="read-only")
-        driver["c"].role = Role.READ_ONLY
-        await until(1.5)
-        assert await nodes_of(cluster, target="read-only") == {"c"}
-
-
-async def test_the_writer_serves_readers_when_nobody_else_does(racing: Racing):
-    cluster, driver = racing(*THREE, writers=1)
-    async with cluster:
-        await until(0.5)
-        for name in ("b", "c"):
-            driver[name].kill()
-        await until(1.5)
-        assert await nodes_of(cluster, target="prefer-standby") == {"a"}
-
-
-async def test_the_heaviest_node_is_elected(racing: Racing):
-    cluster, _ = racing(*THREE, writers=1)
-    cluster.update_node("b", weight=2.0)
-    async with cluster:
-        await until(0.5)
-        assert writers(cluster) == {"b"}
-
-
-async def test_a_writer_that_is_lost_is_replaced_at_once_and_does_not_take_the_place_back(racing: Racing):
-    cluster, driver = racing(*THREE, writers=1)
-    diary = Diary(cluster)
-    async with cluster:
-        await until(0.5)
-        driver["a"].kill()
-        await until(2)
-        driver["a"].restart()
-        await until(5)
-        assert await nodes_of(cluster) == {"b"}
-    assert diary.writers == [(1.0, "a", False), (1.0, "b", True)]
-
-
-@pytest.mark.parametrize("what", ["read-only", "not ready", "draining", "removed"])
-async def test_a_writer_that_is_unfit_is_replaced(racing: Racing, what: str):
-    cluster, driver = racing(*THREE, writers=1)
-    async with cluster:
-        await until(0.5)
-        if what == "read-only":
-            driver["a"].role = Role.READ_ONLY
-        elif what == "not ready":
-            driver["a"].ready = False
-        elif what == "draining":
-            cluster._registry.drain("a", draining=True)
-        else:
-            cluster.remove_node("a")
-        await until(1.5)
-        assert writers(cluster) == {"b"}
-        assert await nodes_of(cluster) == {"b"}
-
-
-async def test_a_degraded_writer_stays(racing: Racing):
-    cluster, driver = racing(*THREE, writers=1)
-    async with cluster:
-        await until(0.5)
-        driver["a"].degraded = True
-        await until(1.5)
-        assert await nodes_of(cluster) == {"a"}
-
-
-async def test_two_writers_share_the_writes(racing: Racing):
-    cluster, _ = racing(*THREE, writers=2)
-    async with cluster:
-        await until(0.5)
-        assert await nodes_of(cluster) == {"a", "b"}
-
-
-async def test_writers_are_elected_without_a_monitor_too(racing: Racing):
-    cluster, driver = racing(*THREE, writers=1, monitor_interval=None)
-    async with cluster:
-        assert await nodes_of(cluster) == {"a"}
-        driver["a"].kill()
-        assert await nodes_of(cluster) == {"b"}
-
-
-async def test_a_node_that_joins_does_not_unseat_a_writer(racing: Racing):
-    cluster, driver = racing(("b", 0, "ok"), writers=1)
-    driver.add("a")
-    async with cluster:
-        await until(0.5)
-        cluster.add_node("a", "fake://app@a/test", weight=5.0)
-        await until(2)
-        assert writers(cluster) == {"b"}
-
-
-async def test_elections_are_logged(racing: Racing, caplog: pytest.LogCaptureFixture):
-    caplog.set_level(logging.INFO, "aioclustersql.monitor")
-    cluster, driver = racing(*THREE, writers=1)
-    async with cluster:
-        await until(0.5)
-        driver["a"].kill()
-        await until(1.5)
-    assert "node a takes no more writes" in caplog.text
-    assert "node b takes the writes" in caplog.text
 
 
 # -- lag ---------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from aioclustersql.events import Event, LoginCut
 from aioclustersql.node import Health
 
 from .conftest import Racing
+from .monitoring import block
 from .tools import learn, now, start
 
 
@@ -28,6 +29,18 @@ async def test_the_grace_is_a_second_from_the_races_end(racing: Racing):
     await cluster.connect()
     await asyncio.sleep(2)
     assert [(line.time, line.server) for line in driver.trace if line.what == "interrupted"] == [(1.25, "b")]
+
+
+async def test_a_blocked_loop_does_not_use_up_the_grace(racing: Racing):
+    cluster, driver = racing(("a", 0.25, "ok"), ("b", 0.5, "ok"))
+    await cluster.connect()
+    driver["b"].freeze()
+    await asyncio.sleep(0.5)
+    block(2)  # it answered long since, and that is read only now
+    asyncio.get_running_loop().call_later(0.001, driver["b"].thaw)
+    await asyncio.sleep(1)
+    assert (driver["b"].goodbyes, driver["b"].interrupted) == (1, 0)
+    assert cluster.stats().nodes["b"].health is Health.UP
 
 
 async def test_the_grace_grows_with_the_nodes_own_logins(racing: Racing):

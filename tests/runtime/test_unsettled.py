@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from aioclustersql.node import Health, Role
-from aioclustersql.testing import FakeDriver
+from aioclustersql.testing import FakeDriver, Row
 
 from .conftest import Racing
 from .monitoring import Diary, all_of, health, until
 
 UP, DOWN = Health.UP, Health.DOWN
-PRIMARY = (("p", 0, "ok", Role.PRIMARY), ("s", 0, "ok", Role.STANDBY), ("t", 0, "ok", Role.STANDBY))
+PRIMARY: tuple[Row, ...] = (("p", 0, "ok", Role.PRIMARY), ("s", 0, "ok", Role.STANDBY), ("t", 0, "ok", Role.STANDBY))
 
 
 async def probes_within(driver: FakeDriver, name: str, seconds: float) -> int:
@@ -47,7 +47,9 @@ async def test_a_promotion_is_seen_so_soon_after_the_primary_refused_too(racing:
         await until(1.5)
         driver["s"].role = Role.PRIMARY
         await until(2)
-    assert diary.roles[3:] == [(pytest.approx(1.5, abs=0.0501), "s", "primary")]
+    ((at, name, role),) = diary.roles[3:]
+    assert (name, role) == ("s", "primary")
+    assert 1.5 <= at <= 1.55
 
 
 async def test_without_a_node_for_the_usual_target_the_others_are_asked_every_twentieth_second_for_half_a_minute(racing: Racing):
@@ -83,13 +85,13 @@ async def test_for_a_second_after_a_node_changed_all_are_asked_often(racing: Rac
 
 async def test_a_node_far_slower_than_it_can_be_is_asked_often_and_back_in_the_band_soon_after_it_healed(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
-    all_of(driver, probe_delay=0.001)
+    all_of(driver, ping_delay=0.001)
     async with cluster:
         await until(10.5)
-        driver["a"].probe_delay = 0.020
+        driver["a"].ping_delay = 0.020
         await until(20.5)
         assert (cluster.stats().nodes["a"].round_trip or 0) > 0.015
-        driver["a"].probe_delay = 0.001
+        driver["a"].ping_delay = 0.001
         await until(21)
         assert (cluster.stats().nodes["a"].round_trip or 1) < 0.0015
         assert await probes_within(driver, "a", 5) == 5
@@ -97,10 +99,10 @@ async def test_a_node_far_slower_than_it_can_be_is_asked_often_and_back_in_the_b
 
 async def test_a_node_that_stays_slow_is_asked_less_often_after_half_a_minute(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"), ("b", 0, "ok"))
-    all_of(driver, probe_delay=0.001)
+    all_of(driver, ping_delay=0.001)
     async with cluster:
         await until(10.5)
-        driver["a"].probe_delay = 0.020
+        driver["a"].ping_delay = 0.020
         await until(60)
         assert await probes_within(driver, "a", 10) in (39, 40)
         assert await probes_within(driver, "b", 10) == 10

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..events import Connected, ConnectFailed, Event, HealthChanged
-from ..node import Health
+from ..events import Connected, ConnectFailed, Event, HealthChanged, Interrupted, RoleChanged
+from ..node import Health, Role
 
-__all__ = ["Score", "headline", "sparkline", "verdict", "winner"]
+__all__ = ["Score", "headline", "sparkline", "verdict", "winner", "writes"]
 
 BUCKET = 0.5
 """Seconds per stroke of the sparkline."""
@@ -17,12 +17,16 @@ BUCKET = 0.5
 
 @dataclass(slots=True)
 class Score:
-    """Connects made and failed, the longest, queries lost with their node, and who won when."""
+    """Connects and writes made and failed, the longest of each, what was lost or is unknown, and who won when."""
 
     made: int = 0
     failed: int = 0
     lost: int = 0
     longest: float = 0.0
+    written: int = 0
+    unwritten: int = 0
+    unknown: int = 0
+    longest_write: float = 0.0
     _wins: dict[str, Counter[int]] = field(default_factory=dict)
 
     def connected(self, seconds: float) -> None:
@@ -38,6 +42,19 @@ class Score:
     def query_lost(self) -> None:
         """A connection was had, and its node went away under it."""
         self.lost += 1
+
+    def wrote(self, seconds: float) -> None:
+        """A write was committed after so many seconds."""
+        self.written += 1
+        self.longest_write = max(self.longest_write, seconds)
+
+    def write_failed(self) -> None:
+        """A write was given up."""
+        self.unwritten += 1
+
+    def outcome_unknown(self) -> None:
+        """The node went away with a COMMIT that it had not answered."""
+        self.unknown += 1
 
     def won(self, node: str, now: float) -> None:
         """A node gave a connection."""
@@ -61,6 +78,10 @@ def headline(event: Event) -> str | None:
             return f"{node} is half-open: one login in the background tries it"
         case HealthChanged(node=node, new=new, cause=cause):
             return f"{node} is {new}" + (f": {cause}" if cause and new is not Health.UP else "")
+        case RoleChanged(node=node, old=old, new=new) if old is not Role.UNKNOWN:
+            return f"{node} was {old} and is {new}"
+        case Interrupted(node=node, connections=count):
+            return f"{node}: {count} connections cut off, so that nobody waits for it"
         case ConnectFailed(seconds=seconds, error=error):
             return f"a connect failed after {seconds:.1f} s: {error}"
         case _:
@@ -82,3 +103,10 @@ def verdict(score: Score) -> str:
     """The outcome in one line."""
     lost = {0: "", 1: "; 1 query was lost with its node"}.get(score.lost, f"; {score.lost} queries were lost with their node")
     return f"{score.made:,} connects made, {score.failed} failed; the longest took {score.longest * 1000:.0f} ms{lost}"
+
+
+def writes(score: Score) -> str:
+    """The outcome of the writes in one line."""
+    unknown = f", {score.unknown} unknown (COMMIT sent, no answer)" if score.unknown else ""
+    longest = f"{score.longest_write * 1000:.0f} ms"
+    return f"{score.written:,} writes committed, {score.unwritten} failed{unknown}; the longest took {longest}"

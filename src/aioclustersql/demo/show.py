@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..node import Health
+from ..node import Health, Role
 from ..stats import ClusterStats, NodeStats
-from .score import Score, sparkline, verdict
+from .score import Score, sparkline, verdict, writes
 
 __all__ = ["Lines", "Screen", "View", "final_table", "make_view"]
 
@@ -46,7 +46,7 @@ def _table(console: Console) -> Table:
     plain = console.options.ascii_only or not console.is_terminal
     table = Table(box=box.ASCII if plain else box.ROUNDED, header_style="bold", expand=True)
     table.add_column("node", no_wrap=True)
-    table.add_column("role", no_wrap=True)
+    table.add_column("role", no_wrap=True, min_width=11)
     table.add_column("health", no_wrap=True, min_width=9)
     table.add_column("wins", justify="right", min_width=6)
     table.add_column("errors", justify="right")
@@ -54,9 +54,15 @@ def _table(console: Console) -> Table:
     return table
 
 
+def _role(node: NodeStats) -> str:
+    """What it is, and of an old primary that it is not taken for one."""
+    ignored = node.role is Role.PRIMARY and node.health is Health.UP and node.cause is not None
+    return "old primary" if ignored else str(node.role)
+
+
 def _cells(node: NodeStats) -> list[RenderableType]:
     health = Text(str(node.health), _STYLES[node.health])
-    return [node.name, str(node.role), health, f"{node.wins:,}", str(node.errors), _latency(node)]
+    return [node.name, _role(node), health, f"{node.wins:,}", str(node.errors), _latency(node)]
 
 
 class _Sparkline:
@@ -101,7 +107,7 @@ class Screen:
         foot.add_column(ratio=1)
         foot.add_column(justify="right", no_wrap=True)
         bar = ProgressBar(total=seconds, completed=min(now, seconds))
-        foot.add_row(bar, f"{score.made:,} connects, {score.failed} failed, longest {score.longest * 1000:.0f} ms")
+        foot.add_row(bar, f"{score.made:,} connects, {score.failed} failed; {score.written:,} writes, {score.unwritten} failed")
         self._live.update(Group(table, foot), refresh=True)
 
 
@@ -125,7 +131,8 @@ class Lines:
         if now >= self._next:
             self._next = int(now) + 1.0
             parts = ", ".join(f"{node.name} {node.health} {node.wins}" for node in stats.nodes.values())
-            self._print(now, f"{now / seconds:4.0%}  {score.made} connects, {score.failed} failed | {parts}")
+            done = f"{score.made} connects, {score.failed} failed; {score.written} writes, {score.unwritten} failed"
+            self._print(now, f"{now / seconds:4.0%}  {done} | {parts}")
 
     def _print(self, now: float, text: str) -> None:
         self._console.out(f"{now:5.1f} s  {text}", highlight=False)
@@ -138,10 +145,11 @@ def make_view(console: Console) -> View:
 
 
 def final_table(console: Console, stats: ClusterStats, score: Score, *, passed: bool) -> None:
-    """Each node's wins, errors, latency and last error, and the verdict."""
+    """Each node's wins, errors, latency and last error, and the verdicts."""
     table = _table(console)
     table.add_column("last error", overflow="fold", ratio=1)
     for node in stats.nodes.values():
         table.add_row(*_cells(node), Text(node.last_error_message or "-"))
     console.print(table)
-    console.print(verdict(score), style="bold green" if passed else "bold red", highlight=False)
+    for line in (writes(score), verdict(score)):
+        console.print(line, style="bold green" if passed else "bold red", highlight=False)

@@ -1,15 +1,15 @@
-"""What happens in the demo: workers connect without a pause while one node freezes and another is killed."""
+"""What happens in the demo: workers connect and write while a standby is killed, and the primary freezes and is replaced."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
 
 from ..cluster import Cluster
-from ..errors import ClusterError
+from ..errors import ClusterError, TransactionOutcomeUnknown
 from ..events import Event
 from .pgnode import PostgresNode
 from .postgres import PostgresCluster
@@ -24,6 +24,8 @@ _QUERY_TIMEOUT = 1.0
 """Seconds for SELECT and goodbye: on a node that freezes just then they would take for ever."""
 _PAUSE = 0.005
 _FRAME = 0.1
+_PROMOTED_AFTER = 0.5
+"""Seconds from the freeze of the primary to the promotion of a standby: what a failover manager would need, at its quickest."""
 
 
 async def to_the_end(work: Callable[[], T]) -> T:
@@ -39,7 +41,7 @@ async def to_the_end(work: Callable[[], T]) -> T:
 
 
 class Story:
-    """Races connects over running servers for so many seconds and tells a view about it."""
+    """Races connects and runs writes over running servers for so many seconds and tells a view about it."""
 
     def __init__(self, servers: PostgresCluster, view: View, *, seconds: float, workers: int) -> None:
         self.score = Score()
@@ -49,7 +51,7 @@ class Story:
         self._workers = workers
         nodes = {node.name: node.dsn() for node in servers.nodes}
         self.cluster: Cluster[asyncpg.Connection[asyncpg.Record]] = Cluster(
-            nodes, driver="asyncpg", name="demo", target="any", connect_timeout=5.0, close_timeout=0.5
+            nodes, driver="asyncpg", name="demo", connect_timeout=5.0, run_timeout=10.0, close_timeout=0.5
         )
         self._ended = False
         self._start = 0.0
@@ -62,9 +64,11 @@ class Story:
         self._start = asyncio.get_running_loop().time()
         unsubscribe = self.cluster.subscribe(self._listen)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            await to_the_end(lambda: self._servers.primary.sql("create table demo (at timestamptz default now())"))
+            async with self.cluster, asyncio.TaskGroup() as tasks:
                 for number in range(self._workers):
-                    tasks.create_task(self._connect_on_and_on(), name=f"worker {number}")
+                    tasks.create_task(self._on_and_on(self._connect_once), name=f"connects {number}")
+                    tasks.create_task(self._on_and_on(self._write_once), name=f"writes {number}")
                 tasks.create_task(self._draw(), name="screen")
                 await self._direct()
                 self._ended = True
@@ -75,31 +79,34 @@ class Story:
     async def _direct(self) -> None:
         first, second, third = self._servers.nodes
         self._say(
-            f"{first.name} is the primary, {second.name} and {third.name} follow; {self._workers} workers connect on and on"
+            f"{first.name} is the primary, {second.name} and {third.name} follow; {self._workers} workers each connect and write"
         )
-        await self._until(0.2)
-        self._say(f"{second.name} freezes: it accepts connections and never answers")
-        await to_the_end(second.freeze)
-        await self._until(0.45)
-        self._say(f"{third.name} is killed, {second.name} still frozen")
-        await to_the_end(third.kill9)
-        await self._until(0.65)
-        self._say(f"{second.name} thaws, {third.name} is started again")
-        await to_the_end(lambda: _bring_back(second, third))
+        await self._until(0.15)
+        self._say(f"{second.name} is killed")
+        await to_the_end(second.kill9)
+        await self._until(0.3)
+        self._say(f"{first.name} freezes: it takes connections and never answers")
+        await to_the_end(first.freeze)
+        await asyncio.sleep(_PROMOTED_AFTER)
+        self._say(f"{third.name} is promoted, {first.name} still frozen")
+        await to_the_end(third.promote)
+        await self._until(0.75)
+        self._say(f"{first.name} thaws and takes itself for the primary, {second.name} is started again")
+        await to_the_end(lambda: _bring_back(first, second))
         await self._until(1.0)
 
     async def _until(self, share: float) -> None:
         await asyncio.sleep(max(0.0, share * self._seconds - self._now()))
 
-    async def _connect_on_and_on(self) -> None:
+    async def _on_and_on(self, once: Callable[[], Awaitable[None]]) -> None:
         while not self._ended:
-            await self._connect_once()
+            await once()
             await asyncio.sleep(_PAUSE)
 
     async def _connect_once(self) -> None:
         start = self._now()
         try:
-            connection = await self.cluster.connect()
+            connection = await self.cluster.connect(target="any")
         except ClusterError:
             self.score.connect_failed(self._now() - start)
             return
@@ -112,6 +119,17 @@ class Story:
             self.score.query_lost()
         finally:
             connection.terminate()
+
+    async def _write_once(self) -> None:
+        start = self._now()
+        try:
+            await self.cluster.run(_write)
+        except TransactionOutcomeUnknown:
+            self.score.outcome_unknown()
+        except (ClusterError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.score.write_failed()
+        else:
+            self.score.wrote(self._now() - start)
 
     async def _draw(self) -> None:
         while not self._ended:
@@ -126,6 +144,10 @@ class Story:
 
     def _say(self, text: str) -> None:
         self._view.say(self._now(), text, act=True)
+
+
+async def _write(conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    await conn.execute("insert into demo default values")
 
 
 def _bring_back(frozen: PostgresNode, killed: PostgresNode) -> None:

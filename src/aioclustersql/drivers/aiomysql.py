@@ -52,8 +52,8 @@ _TEXTS = (
 )
 
 
-class _LoggingIn(aiomysql.Connection):
-    """A connection until it is logged in, whose socket gets its options while it is being read.
+class _Connection(aiomysql.Connection):
+    """A connection whose socket gets its options while it is being read.
 
     aiomysql stops the reading and resumes it, for each of two options; that is a twentieth of what a login costs us.
     """
@@ -66,7 +66,7 @@ class _LoggingIn(aiomysql.Connection):
         pass  # it is on: asyncio's and uvloop's TCP transports set it when they are made
 
 
-class _TlsConnection(_LoggingIn):
+class _TlsConnection(_Connection):
     """A connection that keeps its word about TLS, when it logs in and when its `ping` reconnects.
 
     aiomysql logs in unencrypted, and so would hand a password to whoever stands in between, when the greeting says that
@@ -115,8 +115,6 @@ class AiomysqlDriver:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
         conn.autocommit_mode = wanted
-        if not isinstance(conn, _TlsConnection):
-            conn.__class__ = aiomysql.Connection  # what users get is the driver's own
         aiomysql_reset.remember(conn)
         return conn
 
@@ -128,7 +126,7 @@ class AiomysqlDriver:
         context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
         conn: aiomysql.Connection
         if tls is None or context is None:
-            conn = _LoggingIn(**arguments)
+            conn = _Connection(**arguments)
         else:
             conn = _TlsConnection(**arguments, ssl=context)
             conn.tls_required = tls.required

@@ -42,7 +42,7 @@ async def probe(conn: aiomysql.Connection, *, causal: bool) -> Observation:
     if "MariaDB" in conn.get_server_info():
         try:
             if causal and not await _caught_up(conn):
-                return Observation(Role.PEER, ready=False, cause="outside of its cluster's primary component")
+                return Observation(Role.PEER, ready=False, cause="not ready (1047): outside of its cluster's primary component")
             ((read_only, galera, rejects, status),) = await rows(conn, _GALERA)
         except aiomysql.Error as exc:
             if error_code(exc) != _UNKNOWN_VARIABLE:  # built without Galera
@@ -61,7 +61,7 @@ def observe_galera(status: Mapping[str, str], *, read_only: bool, rejects: bool)
     role = Role.READ_ONLY if read_only else Role.PEER
     state = status.get("wsrep_local_state", "")
     if status.get("wsrep_cluster_status") != "primary":
-        cause = "outside of its cluster's primary component"
+        cause = "not ready (1047): outside of its cluster's primary component"
     elif rejects:
         cause = "it rejects queries (wsrep_reject_queries)"
     elif status.get("wsrep_ready") != "on":

@@ -22,9 +22,10 @@ select r.rec as in_recovery,
        case when r.rec then coalesce(w.received_tli, 0)
             else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
        case when not r.rec then 0
-            else pg_wal_lsn_diff(greatest(w.latest_end_lsn, pg_last_wal_receive_lsn()), pg_last_wal_replay_lsn())::bigint
+            else greatest(
+                pg_wal_lsn_diff(greatest(w.latest_end_lsn, pg_last_wal_receive_lsn()), pg_last_wal_replay_lsn()), 0)::bigint
             end as lag_bytes,
-       case when not r.rec or pg_last_wal_receive_lsn() is not distinct from pg_last_wal_replay_lsn() then 0
+       case when not r.rec or pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() then 0
             else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 end as lag,
        w.pid is not null as has_receiver
   from (select pg_is_in_recovery() as rec) r left join pg_stat_wal_receiver w on true

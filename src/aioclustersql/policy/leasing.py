@@ -90,7 +90,7 @@ def pick(serving: Serving, rng: Rng, waiting: int = 0, avoid: Collection[str] = 
     ready = [offer for offer in near if offer.book.idle]
     if avoid:
         ready = [offer for offer in ready if offer.book.name not in avoid]
-    if not ready:
+    if not ready and serving.far:
         limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in near), default=float("inf"))
         ready = [offer for offer in serving.far if offer.book.idle and offer.cost < limit and offer.book.name not in avoid]
     return _cheapest(ready).book if ready else None
@@ -115,8 +115,9 @@ def worth(serving: Serving, book: Book, waiting: int, queue: float = 0.0) -> boo
 
     `queue`: the seconds in which a near one is expected to come free for the last of those who wait.
     """
-    if any(offer.book is book for offer in serving.near):
-        return True
+    for offer in serving.near:
+        if offer.book is book:
+            return True
     limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in serving.near), default=float("inf"))
     return any(offer.book is book and offer.cost < max(limit, queue) for offer in serving.far)
 

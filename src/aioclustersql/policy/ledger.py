@@ -133,6 +133,8 @@ class Ledger(Generic[W]):
         self.use: float | None = None
         """For how many seconds a connection is held, on average; `None` before the first came back."""
         self._arrivals = 0
+        self._resized = False
+        """Whether there may be more than the limits allow, since they were changed."""
 
     # -- books ---------------------------------------------------------------------------------------------------------
 
@@ -162,10 +164,18 @@ class Ledger(Generic[W]):
             and self.total < self.limits.max_total
         )
 
+    def resize(self, limits: Limits) -> None:
+        """Other limits from now on."""
+        self.limits = limits
+        self._resized = True
+
     def is_too_full(self, book: Book) -> bool:
         """Whether there are more connections, there or in all, than there may be since the limits were changed."""
-        limits = self.limits
-        return book.size > limits.max_size or (limits.max_total != math.inf and self.total > limits.max_total)
+        if not self._resized:  # nearly always: what is opened fits the limits of its time
+            return False
+        limits, total = self.limits, self.total
+        self._resized = total > limits.max_total or any(each.size > limits.max_size for each in self.books.values())
+        return book.size > limits.max_size or total > limits.max_total
 
     def add(self, slot: Slot, book: Book, now: float, rng: Rng) -> None:
         """A connection was opened: it is being looked at by us until `settle`, `lease` or `drop`."""

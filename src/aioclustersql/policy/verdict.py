@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Verdict", "Window", "judge", "pause", "renew_after"]
+__all__ = ["FAST", "LATE", "RECENT", "RENEW", "SLOWER", "Verdict", "Window", "is_late", "judge", "pause", "renew_after"]
 
 LATE = 0.05
 """A timer that wakes so much too late means that our own loop was blocked, and answers may lie unread."""

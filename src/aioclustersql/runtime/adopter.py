@@ -42,7 +42,7 @@ class Adopter(Generic[C]):
             return False
         now = pool.loop.time()
         wanted = book.size < pool.ledger.limits.min_size or any(
-            book in pool.serving(wants, now).books for wants in pool.ledger.groups
+            book in pool.supply.of(wants, now).books for wants in pool.ledger.groups
         )
         if not wanted:
             return False

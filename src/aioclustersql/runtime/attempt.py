@@ -16,6 +16,7 @@ from ..node import Target, Wants
 from ..policy.latency import grace
 from ..policy.racing import FAILOVER, HEDGE_MIN, Reason
 from ..policy.ranking import Fit
+from ..policy.verdict import is_late
 from .disposal import Disposal
 from .member import Member
 from .registry import Registry
@@ -191,8 +192,13 @@ class Attempt(Generic[C]):
                 self.task.cancel()
 
     def _wait_out_grace(self, lost_at: float) -> None:
-        """Cut the login off when its grace is over; what was learnt of the node meanwhile may have made it longer."""
+        """Cut the login off when its grace is over; what was learnt of the node meanwhile may have made it longer.
+
+        Where our own loop was blocked, the answer may lie unread: it has its grace once more.
+        """
         now = self.clock()
+        if self._timer is not None and is_late(self._timer.when(), now):
+            lost_at = now
         over = lost_at + grace(self.member.latency, now)
         if now + _TICK < over:
             self._timer = self._loop.call_at(over, self._wait_out_grace, lost_at)

@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from .. import events
-from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NodeNotFit, NoNodeAvailable, NotOpen, WrongLoop
-from ..failure import FailureKind
+from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NoNodeAvailable, NotOpen, WrongLoop
 from ..node import Wants
 from ..policy.racing import HedgeBudget, Reason
 from .attempt import Attempt, LoginRequest, Opened
 from .choice import Choice, Stagger
 from .disposal import Disposal
+from .failures import is_lasting
 from .member import Member
 from .probing import Prober
 from .race import RaceRunner, RaceTimes
@@ -193,12 +193,8 @@ class Connector(Generic[C]):
     def _is_permanent(self, exc: AllNodesFailed | NoNodeAvailable) -> bool:
         if not isinstance(exc, AllNodesFailed):
             return False
-        return bool(exc.errors) and all(map(self._is_lasting, exc.errors.values()))
-
-    def _is_lasting(self, error: BaseException) -> bool:
-        if isinstance(error, NodeNotFit):
-            return error.lasting
-        return self._registry.driver.classify(error) is FailureKind.CONFIGURATION
+        driver = self._registry.driver
+        return bool(exc.errors) and all(is_lasting(driver, error) for error in exc.errors.values())
 
     async def _race(
         self, request: LoginRequest[C], deadline: float, stop: asyncio.Future[None], loop: asyncio.AbstractEventLoop

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
@@ -12,31 +11,19 @@ from ..node import Role, Wants
 from ..policy.ledger import Limits
 from ..policy.ranking import Fit
 from .beginning import Beginner
-from .choice import Stagger
 from .connector import Connector
 from .hooks import NoHooks
 from .lease import NoLeases
 from .member import Member
 from .monitor import Monitor
-from .pool import Pool, PoolSettings
+from .pool import Pool
 from .registry import Registry
+from .settings import Settings
 from .work import Runner
 
-__all__ = ["Engine", "Settings"]
+__all__ = ["Engine"]
 
 C = TypeVar("C")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings(Generic[C]):
-    """The keywords of `Cluster` that concern what runs, checked. Times are seconds."""
-
-    stagger: Stagger
-    close_timeout: float
-    pool: PoolSettings[C]
-    limits: Limits
-    monitor_interval: float | None
-    monitor_timeout: float
 
 
 class Engine(Generic[C]):
@@ -90,7 +77,7 @@ class Engine(Generic[C]):
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
         self._runner = Runner(Beginner(registry, self._pool))
-        registry.hooks = self._pool
+        registry.hooks = self._pool.follower
         self.connector.disposal.adopt = self._pool.adopter.adopt
         if settings.monitor_interval is not None:
             self._monitor = Monitor(
@@ -118,7 +105,7 @@ class Engine(Generic[C]):
             self.registry.hooks = NoHooks()
             self.connector.disposal.adopt = None
             if monitor is not None and pool is not None and not pool.loop.is_closed():
-                await monitor.stop()
+                await monitor.stop(max(0.0, deadline - loop.time()))
             await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
 
     def resize(self, limits: Limits) -> None:
@@ -155,7 +142,7 @@ class Engine(Generic[C]):
                     f"cluster {self.registry.cluster!r}: {len(ready)} of {nodes} nodes ready for {wants.target} "
                     f"within {timeout:.3g} s: {states}"
                 )
-            await pool.next_change(left if left != math.inf else None)
+            await pool.follower.next_change(left if left != math.inf else None)
 
     # -- draining ------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""What is said of failed logins: the error that names every node and its cause, and whether time may heal it."""
+"""What is said of failures: a line without secrets, the error that names every node, and whether time may heal it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,21 @@ from ..errors import AllNodesFailed, NodeNotFit
 from ..failure import FailureKind
 from ..node import Target
 
-__all__ = ["Failed", "all_failed", "is_lasting"]
+__all__ = ["Failed", "all_failed", "describe", "is_lasting", "labelled"]
+
+
+def describe(exc: BaseException, secret: str | None = None) -> str:
+    """An exception in one line, without the password, and with the socket's error that a driver's may hide."""
+    text = f"{type(exc).__name__}: {' '.join(str(exc).split())}".removesuffix(": ")
+    cause = exc.__cause__
+    if isinstance(cause, OSError) and str(cause) not in text:
+        text += f" ({type(cause).__name__}: {cause})"
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text) if secret else text
+
+
+def labelled(name: str, address: str) -> str:
+    """A node as messages name it."""
+    return name if name == address else f"{name} ({address})"
 
 
 class Failed(NamedTuple):

@@ -67,7 +67,7 @@ class Keeper(Generic[C]):
     def _spread(self) -> bool:
         """Move one connection towards an even spread, if it is uneven."""
         pool = self._pool
-        for serving in pool.servings():
+        for serving in pool.supply.of_late(pool.loop.time()):
             move = uneven(serving)
             if move is None:
                 continue

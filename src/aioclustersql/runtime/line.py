@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..drivers.base import Observation
 from .attempt import GOODBYE
@@ -16,9 +16,19 @@ from .member import Member
 from .registry import Registry
 from .witness import Witness
 
-__all__ = ["Line"]
+__all__ = ["Answer", "Line"]
 
 C = TypeVar("C")
+
+
+class Answer(NamedTuple):
+    """What a node says of itself, and how many seconds one round trip to it takes.
+
+    That is measured by a ping: what a lease waits for is as short, while a probe of a Galera node takes five times as long.
+    """
+
+    seen: Observation
+    round_trip: float | None
 
 
 class Line(Generic[C]):
@@ -33,18 +43,25 @@ class Line(Generic[C]):
         self.conn: C | None = None
         """The reserved connection."""
         self.proven = False
-        """Whether it has answered a probe. The first one is slower than others, and says nothing of the round trip."""
+        """Whether it has answered a probe."""
         self.spare: C | None = None
         """What came of a login while there is a reserved connection."""
-        self.probe: asyncio.Task[Observation] | None = None
-        self.asked_at = 0.0
+        self.probe: asyncio.Task[Answer] | None = None
         self.login: Witness[C] | None = None
 
     @property
     def pending(self) -> list[asyncio.Future[Any]]:
         """What may be answered yet."""
-        under_way = [self.probe, self.login.task if self.login is not None else None]
-        return [task for task in under_way if task is not None and not task.done()]
+        return [task for task in self._under_way() if not task.done()]
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer that was not taken yet."""
+        return any(task.done() for task in self._under_way())
+
+    def _under_way(self) -> list[asyncio.Future[Any]]:
+        tasks: list[asyncio.Future[Any] | None] = [self.probe, self.login.task if self.login is not None else None]
+        return [task for task in tasks if task is not None]
 
     @property
     def connections(self) -> Iterable[C]:
@@ -57,11 +74,18 @@ class Line(Generic[C]):
             if self.login is None:
                 self.log_in()
         elif self.probe is None:
-            self.asked_at = self._loop.time()
             self.probe = self._loop.create_task(
-                self._registry.driver.probe(self.conn, causal=self._member.must_sync),
+                self._question(self.conn, causal=self._member.must_sync),
                 name=f"aioclustersql:{self._registry.cluster}:probe:{self._member.name}",
             )
+
+    async def _question(self, conn: C, *, causal: bool) -> Answer:
+        seen = await self._registry.driver.probe(conn, causal=causal)
+        if not seen.ready:
+            return Answer(seen, None)
+        began = self._loop.time()
+        await self._registry.driver.ping(conn)
+        return Answer(seen, self._loop.time() - began)
 
     def log_in(self) -> None:
         """Begin a new login; one that is under way is given up."""
@@ -115,22 +139,19 @@ class Line(Generic[C]):
         self.hang_up()
         self.hang_up_login()
 
-    async def close(self) -> None:
-        """End everything, with a goodbye where one may be heard; a question or a login under way has a second for its answer.
+    async def close(self, within: float) -> None:
+        """End everything within so many seconds, half of them for the answers that are due, the rest for goodbyes.
 
         A connection in the midst of a question takes no goodbye, and MySQL counts it as aborted.
         """
-        if self.probe is not None:
-            await asyncio.wait([self.probe], timeout=GOODBYE)
-            if self.probe.done() and not self.probe.cancelled() and self.probe.exception() is None:
-                self.probe = None
-            else:
-                self.hang_up()
-        if self.login is not None:
-            await asyncio.wait([self.login.task], timeout=GOODBYE)
-            if self.login.task.done() and self.login.error is None:
-                self.take_login()
-        goodbyes = [self._disposal.close(self._registry.driver, conn, GOODBYE) for conn in self.connections]
+        if pending := self.pending:
+            await asyncio.wait(pending, timeout=within / 2.0)
+        if self.probe is not None and not _is_well(self.probe):
+            self.hang_up()
+        self.probe = None
+        if self.login is not None and self.login.task.done() and self.login.error is None:
+            self.take_login()
+        goodbyes = [self._disposal.close(self._registry.driver, conn, within / 2.0) for conn in self.connections]
         if goodbyes:
             await asyncio.wait(goodbyes)
         self.conn = self.spare = None
@@ -146,3 +167,8 @@ class Line(Generic[C]):
         self._ending.discard(task)
         if not task.cancelled():
             task.exception()  # seen; nobody waits for it any more
+
+
+def _is_well(task: asyncio.Task[Any]) -> bool:
+    """Whether it has ended with a result."""
+    return task.done() and not task.cancelled() and task.exception() is None

@@ -63,6 +63,8 @@ class Member(Generic[C]):
         self._handed_out: dict[int, weakref.ref[Any]] = {}
         self._open: dict[int, weakref.ref[Any]] = {}
         self._spared: set[int] = set()
+        self.fits: Fits = fits(Role.UNKNOWN)
+        """How well it serves each target, as far as is known."""
         self.start_afresh()
 
     def start_afresh(self) -> None:
@@ -99,8 +101,7 @@ class Member(Generic[C]):
 
     def place(self) -> bool:
         """Work out `fits` after its role or its place among the others changed; whether that changed anything."""
-        before: Fits | None = getattr(self, "fits", None)
-        self.fits: Fits = fits(self.role, writer=self.writer, superseded=self.superseded is not None)
+        before, self.fits = self.fits, fits(self.role, writer=self.writer, superseded=self.superseded is not None)
         return self.fits != before
 
     @property

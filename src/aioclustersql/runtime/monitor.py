@@ -77,8 +77,8 @@ class Monitor(Generic[C]):
         self.registry.standing.stale_after = 3.0 * self.interval + self.timeout
         self.rethink()
 
-    async def stop(self) -> None:
-        """End all watches: reserved connections say goodbye; logins that may still be answered have a second.
+    async def stop(self, within: float = math.inf) -> None:
+        """End all watches within so many seconds: connections say goodbye; logins that may still be answered have a second.
 
         A goodbye to a connection that was a witness may still be under way then; it is the disposal's.
         """
@@ -88,7 +88,7 @@ class Monitor(Generic[C]):
         self.registry.watcher = Unwatched()
         self.registry.standing.stale_after = math.inf
         for watch in self._watches.values():
-            self._end(watch)
+            self._end(watch, within)
         self._watches.clear()
         while self._leaving:
             await asyncio.wait(tuple(self._leaving))
@@ -145,9 +145,11 @@ class Monitor(Generic[C]):
         watch = self._watches[member] = Watch(self, member, loop)
         watch.start()
 
-    def _end(self, watch: Watch[C]) -> None:
+    def _end(self, watch: Watch[C], within: float = math.inf) -> None:
         assert self._loop is not None  # noqa: S101 - it watches in one
-        task = self._loop.create_task(watch.stop(), name=f"aioclustersql:{self.registry.cluster}:monitor-end:{watch.member.name}")
+        task = self._loop.create_task(
+            watch.stop(within), name=f"aioclustersql:{self.registry.cluster}:monitor-end:{watch.member.name}"
+        )
         self._leaving.add(task)
         task.add_done_callback(partial(self._ended, watch))
 
@@ -159,5 +161,6 @@ class Monitor(Generic[C]):
 
 
 def _differs(before: tuple[Role, bool], now: tuple[Role, bool]) -> bool:
-    """Whether a node's role or health changed; to learn a role, or to forget it, is no change."""
-    return before[1] is not now[1] or (before[0] is not now[0] and Role.UNKNOWN not in (before[0], now[0]))
+    """Whether a node's role or health changed; to learn a role, or more of it, or to forget it, is no change."""
+    learnt = Role.UNKNOWN in (before[0], now[0]) or (before[0] is Role.PRIMARY and now[0] is Role.PEER)
+    return before[1] is not now[1] or (before[0] is not now[0] and not learnt)

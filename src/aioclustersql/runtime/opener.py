@@ -21,10 +21,9 @@ from ..policy.ledger import Book, Slot, State
 from ..policy.racing import FAILOVER, Reason
 from ..policy.ranking import Fit
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
-from .failures import Failed, all_failed, is_lasting
+from .failures import Failed, all_failed, describe, is_lasting, labelled
 from .member import Member
 from .pooled import Pooled
-from .registry import describe, labelled
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -76,11 +75,13 @@ class Opener(Generic[C]):
         pool = self._pool
         if self._stopped or wants not in pool.ledger.groups:
             return
-        serving = pool.serving(wants, now)
+        serving = pool.supply.of(wants, now)
+        if self._is_full(serving):
+            return
         if not serving.near:
-            serving = pool.anybody()
+            serving = pool.supply.anybody()
         books = [offer.book for offer in serving.near]
-        estimates = [known for book in books if (known := pool.member(book).latency.estimate(now)) is not None]
+        estimates = [known for book in books if (known := pool.supply.member(book).latency.estimate(now)) is not None]
         login = min(estimates, default=UNKNOWN_LOGIN)
         fresh = sum(1 for each in self._logins.values() if each.book in serving.books and now < each.overdue_at)
         due = logins_due(pool.ledger, wants, books, fresh, login, now)
@@ -98,6 +99,16 @@ class Opener(Generic[C]):
             return serving.near
         queue = drain_time(ledger, wants, [offer.book for offer in serving.near], now)
         return [offer for offer in serving.far if worth(serving, offer.book, ledger.waiting, queue)]
+
+    def _is_full(self, serving: Serving) -> bool:
+        """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
+        if not serving.near or serving.far or self._logins or self._rests:  # what becomes otherwise with time alone
+            return False
+        ledger = self._pool.ledger
+        for offer in serving.near:
+            if offer.book.size < ledger.limits.max_size:
+                return ledger.total >= ledger.limits.max_total and ledger.spare_elsewhere(serving.books) is None
+        return True
 
     def consider_all(self) -> None:
         """For everybody who waits."""
@@ -150,7 +161,7 @@ class Opener(Generic[C]):
         times = [reconsider_at(pool.ledger, wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
         times += [each.overdue_at for each in self._logins.values()]
         times += [until for name, until in self._rests.items() if name in pool.ledger.books]
-        if any(pool.member(book).congested for book in serving.books):
+        if any(pool.supply.member(book).congested for book in serving.books):
             times.append(now + FAILOVER)
         return min((time for time in times if time > now), default=math.inf)
 
@@ -165,7 +176,7 @@ class Opener(Generic[C]):
     def _looked_for(self) -> None:
         self._timer = None
         if self._pool.ledger.waiting:
-            self._pool.serve_idle()
+            self._pool.queue.serve_idle()
             self.consider_all()
 
     # -- for nobody in particular --------------------------------------------------------------------------------------
@@ -192,22 +203,22 @@ class Opener(Generic[C]):
         return True
 
     def _may_open(self, book: Book, now: float) -> bool:
-        return self._pool.member(book).usable and self._may_ask(book, now)
+        return self._pool.supply.member(book).usable and self._may_ask(book, now)
 
     def _may_ask(self, book: Book, now: float) -> bool:
         """Whether it neither rests nor has as many unfinished logins, which nobody waits for, as a node may have."""
-        return now >= self._rests.get(book.name, 0.0) and not self._pool.member(book).congested
+        return now >= self._rests.get(book.name, 0.0) and not self._pool.supply.member(book).congested
 
     def _wants_of(self, book: Book, now: float) -> Wants:
         """What to ask of a node for nobody in particular: what is usual here, or whether it serves at all."""
         wants = Wants(self._pool.settings.target)
-        serves = self._pool.registry.standing.serves(self._pool.member(book), wants, now) is not Fit.NO
+        serves = self._pool.registry.standing.serves(self._pool.supply.member(book), wants, now) is not Fit.NO
         return wants if serves else Wants(Target.ANY)
 
     # -- logins --------------------------------------------------------------------------------------------------------
 
     def _start(self, book: Book, wants: Wants, now: float, *, instead_of: Slot | None = None) -> None:
-        pool, member = self._pool, self._pool.member(book)
+        pool, member = self._pool, self._pool.supply.member(book)
         book.connecting += 1
         book.chosen = pool.next_turn()
         patience = max(FAILOVER, SLOW * (member.latency.estimate(now) or 0.0))
@@ -290,13 +301,13 @@ class Opener(Generic[C]):
     def _give_up(self) -> None:
         """Tell those who wait when every node fails for a cause that time does not heal."""
         pool = self._pool
-        books = pool.anybody().books
+        books = pool.supply.anybody().books
         failed = {book.name: known for book in books if (known := self.errors.get(book.name)) is not None}
         if not books or len(failed) < len(books) or any(book.size for book in books):
             return
         if all(is_lasting(pool.registry.driver, each.error) for each in failed.values()):
             for wants in list(pool.ledger.groups):
-                pool.fail_all(wants, all_failed(wants.target, failed))
+                pool.queue.fail_all(wants, all_failed(wants.target, failed))
 
     def stop(self) -> None:
         """Start nothing any more; what is under way ends as a lost login."""

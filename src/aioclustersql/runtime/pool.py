@@ -1,7 +1,8 @@
 """The pool: leases go out and come back. It performs what `policy.ledger` and `policy.leasing` decide.
 
-Logins are started in `opener`, connections made ready for the next user in `returner`, what time does is in `keeper`. Rule:
-whoever takes a connection out of the books owns it, and nothing here waits while it holds one that nobody else knows of.
+Who has to wait is in `queue`, logins are started in `opener`, connections made ready for the next user in `returner`; what time
+does is in `keeper`, what becomes of the nodes in `follower`. Rule: whoever takes a connection out of the books owns it, and
+nothing here waits while it holds one that nobody else knows of.
 """
 
 from __future__ import annotations
@@ -9,64 +10,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Collection, Sequence
+from typing import Any, Generic, TypeVar, cast
 
-from ..errors import ClusterError, NotLeased, NotOpen, TooManyWaiters, UnknownNode
+from ..errors import ClusterError, NotLeased, NotOpen, UnknownNode
 from ..failure import FailureKind
-from ..node import Target, Wants
-from ..policy.demand import drain_time
-from ..policy.leasing import Offer, Serving, arrange, pick, worth
+from ..node import Wants
+from ..policy.leasing import pick
 from ..policy.ledger import Book, Ledger, Limits, State
-from ..policy.ranking import Fit
 from .adopter import Adopter
 from .attempt import GOODBYE
 from .disposal import Disposal
+from .follower import Follower
 from .keeper import Keeper
 from .member import Member
 from .opener import Opener
-from .pooled import Pooled, Waiting
+from .pooled import Pooled
+from .queue import Queue
 from .registry import Registry
-from .returner import Returner
-from .traces import here, timed_out
+from .returner import CHECK_AFTER, Returner
+from .settings import PoolSettings
+from .supply import Supply
+from .traces import here
 
-__all__ = ["Pool", "PoolSettings"]
+__all__ = ["Pool"]
 
 C = TypeVar("C")
 
-LOOK_AGAIN = 0.02
-"""For so many seconds the nodes that serve a want are kept; a change of health, role or lag is seen at once."""
-OF_LATE = 60.0
-"""What nobody has asked for in so many seconds, connections are not spread for."""
-CHECK_AFTER = 30.0
-"""A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 _LOST = frozenset({FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
 _log = logging.getLogger("aioclustersql.pool")
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSettings(Generic[C]):
-    """What stays the same while a pool is open."""
-
-    target: Target
-    """For connections that nobody waits for."""
-    max_waiting: int
-    connect_timeout: float
-    init: Callable[[C], Awaitable[object]] | None
-    reset: Callable[[C], Awaitable[object]] | None
-    always_reset: bool
-    """False: only what comes back in a transaction is reset."""
-    debug: bool
-
-
-class _Known(NamedTuple):
-    until: float
-    serving: Serving
-
-
 class Pool(Generic[C]):
-    """The pool of one cluster, from `open` to `close`, in one event loop. Satisfies `lease.Leases` and the registry's hooks."""
+    """The pool of one cluster, from `open` to `close`, in one event loop. Satisfies `lease.Leases`."""
 
     def __init__(
         self,
@@ -84,13 +60,12 @@ class Pool(Generic[C]):
         self._driver = registry.driver
         self._is_closed = self._driver.is_closed
         self._slots: dict[int, Pooled[C]] = {}
-        self._known: dict[Wants, _Known] = {}
-        self._asked: dict[Wants, float] = {}
-        """When each want was asked for last, within `LOOK_AGAIN`."""
         self._turn = 0
         self._closing = False
-        self._changes: list[asyncio.Future[Any]] = []
         self._all_back: asyncio.Future[None] | None = None
+        self.queue: Queue[C] = Queue(self)
+        self.supply: Supply[C] = Supply(registry, self.ledger)
+        self.follower: Follower[C] = Follower(self)
         self.opener: Opener[C] = Opener(self)
         self.adopter: Adopter[C] = Adopter(self)
         self.returner: Returner[C] = Returner(self)
@@ -110,7 +85,7 @@ class Pool(Generic[C]):
     def start(self) -> None:
         """Keep books of the registered nodes from now on, and open what is to be open. Waits for nothing."""
         for member in self.registry.members:
-            self._keep_book(member)
+            self.follower.keep_book(member)
         self.keeper.start()
 
     async def stop(self, deadline: float) -> int:
@@ -119,13 +94,11 @@ class Pool(Generic[C]):
         self.keeper.stop()
         self.opener.stop()
         self.adopter.stop()
-        for group in list(self.ledger.groups.values()):
-            for waiter in list(group):
-                self._refuse(cast("Waiting[C]", waiter), self._not_open())
+        self.queue.stop()
         for book in self.ledger.books.values():
             book.closed = True
-            self._close_idle(book)
-        self._wake()
+            self.close_idle(book)
+        self.follower.wake()
         interrupted = 0
         try:
             if self._any_leased():
@@ -135,7 +108,7 @@ class Pool(Generic[C]):
             await self.returner.wait(max(0.0, deadline - self.loop.time()))
         finally:  # also when the caller is cancelled: nothing may be left
             for member in {slot.member for slot in self._slots.values()}:
-                interrupted += self._cut(member, "it was closed itself", lambda _: True)
+                interrupted += self.cut(member, "it was closed itself")
             await self.adopter.over()
             await self.returner.cut()
         return interrupted
@@ -148,12 +121,7 @@ class Pool(Generic[C]):
         if self._closing or (ledger.waiting and wants in ledger.groups):  # first come, first served
             return None
         now = self.loop.time()
-        known = self._known.get(wants)
-        if known is not None and now < known.until:
-            serving = known.serving
-        else:
-            self._asked[wants] = now
-            serving = self.serving(wants, now)
+        serving = self.supply.asked(wants, now)
         while (book := pick(serving, self.registry.rng, ledger.waiting, avoid)) is not None:
             slot = cast("Pooled[C]", book.idle[-1])
             if not ledger.is_good(slot, now) or self._is_closed(slot.conn):
@@ -162,8 +130,8 @@ class Pool(Generic[C]):
                 self.returner.check(slot)
             else:
                 ledger.take(book, now)
-                self._turn = book.chosen = self._turn + 1
-                self._lent(slot, asyncio.current_task(self.loop), here() if self.settings.debug else None)
+                book.chosen = self.next_turn()
+                self.lend(slot, asyncio.current_task(self.loop), here() if self.settings.debug else None)
                 return slot
         return None
 
@@ -171,54 +139,20 @@ class Pool(Generic[C]):
         """A lease within the deadline. Raises as `Cluster.acquire`."""
         slot = self.take(wants, avoid)
         if slot is None:
-            slot = await self.wait(wants, deadline)
+            slot = await self.queue.wait(wants, deadline)
         slot.interrupt = interrupt
         return slot
 
-    async def wait(self, wants: Wants, deadline: float) -> Pooled[C]:
-        """A lease, when `take` had none: one that comes back, or is opened. Raises as `Cluster.acquire`."""
-        if self._closing:
-            raise self._not_open()
-        loop, settings = self.loop, self.settings
-        now = loop.time()
-        waiter: Waiting[C] = Waiting(wants, now, loop, here() if settings.debug else None)
-        if deadline <= now:
-            raise timed_out(self, waiter, now)
-        if 0 < settings.max_waiting <= self.ledger.waiting:
-            raise TooManyWaiters(
-                f"cluster {self.registry.cluster!r}: {self.ledger.waiting} callers wait for a connection already (max_waiting)"
-            )
-        self.ledger.enqueue(waiter)
-        timer = loop.call_at(deadline, self._expire, waiter) if deadline != math.inf else None
-        self.opener.consider(wants, now)
-        try:
-            return await waiter.future
-        except BaseException:
-            self.ledger.withdraw(waiter)
-            future = waiter.future
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._give_back_unused(future.result())
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _expire(self, waiter: Waiting[C]) -> None:
-        self._refuse(waiter, timed_out(self, waiter, self.loop.time()))
-
-    def _refuse(self, waiter: Waiting[C], error: Exception) -> None:
-        self.ledger.withdraw(waiter)
-        if not waiter.future.done():
-            waiter.future.set_exception(error)
-
     @staticmethod
-    def _lent(slot: Pooled[C], owner: asyncio.Task[object] | None, place: str | None) -> None:
+    def lend(slot: Pooled[C], owner: asyncio.Task[object] | None, place: str | None) -> None:
+        """Note whose it is now."""
         slot.turn += 1
         slot.owner = owner
         slot.cut = None
         slot.taken_at = place
 
-    def _not_open(self) -> NotOpen:
+    def not_open(self) -> NotOpen:
+        """The error of who comes too late."""
         return NotOpen(f"cluster {self.registry.cluster!r} is being closed")
 
     # -- release -------------------------------------------------------------------------------------------------------
@@ -235,37 +169,35 @@ class Pool(Generic[C]):
         slot.owner = None
         if settings.debug:
             slot.returned_at = here()
-        closed = self._is_closed(conn)
-        good = not closed and ledger.is_good(slot, now) and not ledger.is_too_full(slot.book)
-        if good and not (ledger.waiting or settings.always_reset or self._driver.in_transaction(conn)):
-            ledger.put_back(slot, now)
-        else:
-            ledger.give_back(slot, now)
-            self._returned(slot, now, closed=closed)
-        if self._all_back is not None:
-            self._see_whether_all_are_back()
-
-    def _returned(self, slot: Pooled[C], now: float, *, closed: bool) -> None:
-        """It is in our hands: what becomes of it?"""
-        if closed:
+        if self._is_closed(conn):
             if slot.generation == slot.book.generation:
                 self.registry.session_lost(slot.member, FailureKind.SESSION_LOST, ConnectionError("a lease came back closed"))
             self.close(slot)
-        elif not self.ledger.is_good(slot, now):
+        elif not ledger.is_good(slot, now):
             self.close(slot)
-        elif self._driver.in_transaction(slot.conn):
-            taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
-            _log.warning(
-                "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
-                self.registry.cluster,
-                slot.node,
-                taken,
-            )
-            self.returner.reset(slot)
-        elif self.settings.always_reset:
-            self.returner.reset(slot)
+        elif self._driver.in_transaction(conn):
+            self._warn_of_a_transaction(slot)
+            self.returner.reset(slot, now)
+        elif settings.always_reset:
+            self.returner.reset(slot, now)
+        elif ledger.is_too_full(slot.book):
+            self.close(slot)
+        elif ledger.waiting:
+            ledger.give_back(slot, now)
+            self.queue.serve(slot, now)
         else:
-            self.available(slot, now)
+            ledger.put_back(slot, now)
+        if self._all_back is not None:
+            self._see_whether_all_are_back()
+
+    def _warn_of_a_transaction(self, slot: Pooled[C]) -> None:
+        taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
+        _log.warning(
+            "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
+            self.registry.cluster,
+            slot.node,
+            taken,
+        )
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""
@@ -282,7 +214,7 @@ class Pool(Generic[C]):
             )
         return slot
 
-    def _give_back_unused(self, slot: Pooled[C]) -> None:
+    def give_back_unused(self, slot: Pooled[C]) -> None:
         """It was handed over to somebody who had left."""
         now = self.loop.time()
         slot.owner = None
@@ -315,35 +247,11 @@ class Pool(Generic[C]):
         self.available(slot, now)
 
     def available(self, slot: Pooled[C], now: float) -> None:
-        """One that is in our hands is ready: it goes to whoever has waited for longest, else it is idle."""
-        ledger, book = self.ledger, slot.book
-        if not ledger.is_good(slot, now) or self._is_closed(slot.conn) or ledger.is_too_full(book):
+        """One that is in our hands is ready: it is served, if it is still good."""
+        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
             self.close(slot)
-            return
-        while ledger.waiting:
-            waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
-            if waiter is None:
-                break
-            ledger.withdraw(waiter)
-            if self._hand_over(cast("Waiting[C]", waiter), slot, now):
-                return
-        ledger.settle(slot, now)
-
-    def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
-        """Whether those who want this are better served there than by waiting on."""
-        serving = self.serving(wants, now)
-        queue = drain_time(self.ledger, wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
-        return worth(serving, book, self.ledger.waiting, queue)
-
-    def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:
-        """False: he had left."""
-        if waiter.future.done():
-            return False
-        self.ledger.lease(slot, now)
-        self._turn = slot.book.chosen = self._turn + 1
-        self._lent(slot, waiter.task, waiter.place)
-        waiter.future.set_result(slot)
-        return True
+        else:
+            self.queue.serve(slot, now)
 
     def close(self, slot: Pooled[C], *, abruptly: bool = False) -> None:
         """Take a connection out of the books and close it: with a goodbye, or `abruptly`."""
@@ -359,126 +267,25 @@ class Pool(Generic[C]):
         self._slots.pop(id(slot.conn), None)
         return self.ledger.drop(slot, self.loop.time())
 
-    def _close_idle(self, book: Book, *, abruptly: bool = False) -> None:
+    def close_idle(self, book: Book, *, abruptly: bool = False) -> None:
+        """Close what is idle on a node."""
         for slot in list(book.idle):
             self.close(cast("Pooled[C]", slot), abruptly=abruptly)
 
-    # -- what is known of the nodes ------------------------------------------------------------------------------------
-
-    def serving(self, wants: Wants, now: float) -> Serving:
-        """The nodes that serve a want, by what is known of them."""
-        known = self._known.get(wants)
-        if known is not None and now < known.until:
-            return known.serving
-        serving = arrange(
-            Offer(
-                self.ledger.books[member.name],
-                fit,
-                member.round_trip.estimate(now),
-                member.weight,
-                last_resort=now < member.avoid_until,
-            )
-            for member in self.registry.members
-            if member.usable and (fit := self.registry.standing.serves(member, wants, now)) is not Fit.NO
-        )
-        self._known[wants] = _Known(now + LOOK_AGAIN, serving)
-        return serving
-
-    def anybody(self) -> Serving:
-        """All nodes, whatever is known of them: never fail from memory alone."""
-        return arrange(Offer(self.ledger.books[member.name], weight=member.weight) for member in self.registry.members)
-
-    def servings(self) -> list[Serving]:
-        """The nodes of every want that was asked for of late; the others are forgotten."""
-        now = self.loop.time()
-        self._asked = {wants: when for wants, when in self._asked.items() if now - when < OF_LATE}
-        self._known = {wants: known for wants, known in self._known.items() if wants in self._asked}
-        return [self.serving(wants, now) for wants in self._asked]
+    # -- all of a node's, or of all nodes ------------------------------------------------------------------------------
 
     def next_turn(self) -> int:
         """A number that grows with every choice."""
         self._turn += 1
         return self._turn
 
-    async def next_change(self, timeout: float | None) -> None:
-        """Until something is known anew of a node, or so many seconds."""
-        change = self.loop.create_future()
-        self._changes.append(change)
-        await asyncio.wait([change], timeout=timeout)
-
-    def member(self, book: Book) -> Member[C]:
-        """The node of these books."""
-        return self.registry.get(book.name)
-
-    def changed(self, member: Member[C]) -> None:
-        """It came or went, or its health, role, lag, weight or address is another: whoever waits may be served there now, or no
-        more. What is leased on a node that is removed or draining is its users' until they return it.
-        """
-        self._known.clear()
-        self.opener.changed(member)
-        self._keep_book(member)
-        self._wake()
-        if self.ledger.waiting:
-            self.serve_idle()
-            self.opener.consider_all()
-
-    def _wake(self) -> None:
-        for change in self._changes:
-            if not change.done():
-                change.set_result(None)
-        self._changes.clear()
-
-    def _keep_book(self, member: Member[C]) -> None:
-        book = self.ledger.books.get(member.name)
-        if not self.registry.is_current(member):
-            if book is not None and self.registry.find(member.name) is None:
-                self._close_idle(self.ledger.close_book(member.name))
-            return
-        if book is None:
-            book = self.ledger.open_book(member.name)
-            book.generation = member.generation
-        book.closed = member.draining or self._closing
-        if book.closed or book.generation != member.generation:
-            book.generation = member.generation
-            self._close_idle(book)
-
-    def serve_idle(self) -> None:
-        """Hand idle connections to those who wait and are served by them."""
-        now = self.loop.time()
-        for book in list(self.ledger.books.values()):
-            for slot in reversed(book.idle.copy()):
-                if self.ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now)) is None:  # noqa: B023 - used at once
-                    break
-                if now - slot.since >= CHECK_AFTER:
-                    self.returner.check(cast("Pooled[C]", slot))
-                else:
-                    self.ledger.look_at(slot, now)
-                    self.available(cast("Pooled[C]", slot), now)
-
-    def lost(self, member: Member[C], cause: str, *, silent: bool) -> None:
-        """A node was found down: its idle connections are closed. `silent`: so is what is leased there, if it may be."""
-        self._known.clear()
-        book = self.ledger.books.get(member.name)
-        if book is None:
-            return
-        book.generation = member.generation
-        self._close_idle(book, abruptly=silent)
-        if silent:
-            for slot in list(book.returning):
-                self.close(cast("Pooled[C]", slot), abruptly=True)
-            self._cut(member, f"the node was found silent: {cause}", lambda slot: slot.interrupt)
-
-    def connections(self, member: Member[C]) -> list[C]:
-        """What is open on a node."""
-        book = self.ledger.books.get(member.name)
-        return [] if book is None else [cast("Pooled[C]", slot).conn for slot in book]
-
     def cut(self, member: Member[C], cause: str) -> int:
         """End every lease on a node now: its user's query fails at once. Returns how many there were."""
-        return self._cut(member, cause, lambda _: True)
+        slots = [slot for slot in self._slots.values() if slot.member is member and slot.state is State.LEASED]
+        return self.interrupt(member, cause, slots)
 
-    def _cut(self, member: Member[C], cause: str, which: Callable[[Pooled[C]], bool]) -> int:
-        slots = [slot for slot in self._slots.values() if slot.member is member and slot.state is State.LEASED and which(slot)]
+    def interrupt(self, member: Member[C], cause: str, slots: Sequence[Pooled[C]]) -> int:
+        """End these leases on a node."""
         for slot in slots:
             slot.cut = cause
             self._forget(slot)
@@ -492,12 +299,12 @@ class Pool(Generic[C]):
         """Replace every connection, or those of one node: idle ones now, leased ones when they come back."""
         for member in self.registry.members if node is None else (self.registry.get(node),):
             member.generation += 1
-            self._keep_book(member)
+            self.follower.keep_book(member)
         self.keeper.sweep()
 
     def resize(self, limits: Limits) -> None:
         """Other sizes from now on; what is leased and too much is closed when it comes back."""
-        self.ledger.limits = limits
+        self.ledger.resize(limits)
         self.keeper.sweep()
         self.opener.consider_all()
 
@@ -513,8 +320,9 @@ class Pool(Generic[C]):
         return kind
 
     def end(self, slot: Pooled[C], exc: BaseException | None) -> None:
-        """A lease ends together with its block, perhaps by an exception."""
-        if isinstance(exc, Exception):
+        """A lease ends together with its block, perhaps by an exception; not every one came from this connection."""
+        foreign = isinstance(exc, ClusterError) or (isinstance(exc, OSError) and not self._is_closed(slot.conn))
+        if isinstance(exc, Exception) and not foreign:
             self.failed(slot, exc)
             self.note(slot, exc)
         self.release(slot)
@@ -526,11 +334,6 @@ class Pool(Generic[C]):
             exc.add_note(f"{where}: the connection was closed by the cluster: {slot.cut}")
         elif self._driver.classify(exc) is not FailureKind.OTHER and not isinstance(exc, ClusterError):
             exc.add_note(where)
-
-    def fail_all(self, wants: Wants, error: Exception) -> None:
-        """Nobody will ever serve those who want this."""
-        for waiter in list(self.ledger.groups.get(wants, ())):
-            self._refuse(cast("Waiting[C]", waiter), error)
 
 
 def _by(slot: Pooled[Any]) -> str:

@@ -47,12 +47,13 @@ class Pooled(Slot, Generic[C]):
 
 
 class Waiting(Waiter[Wants], Generic[C]):
-    """Somebody who waits, and the future by which he is served."""
+    """Somebody who waits until the deadline, and the future by which he is served."""
 
-    __slots__ = ("future", "place", "task")
+    __slots__ = ("deadline", "future", "place", "task")
 
-    def __init__(self, wants: Wants, now: float, loop: asyncio.AbstractEventLoop, place: str | None) -> None:
-        super().__init__(wants, now)
+    def __init__(self, wants: Wants, now: float, deadline: float, loop: asyncio.AbstractEventLoop, place: str | None) -> None:
+        self.wants, self.since, self.number = wants, now, 0
+        self.deadline = deadline
         self.future: asyncio.Future[Pooled[C]] = loop.create_future()
         self.task = asyncio.current_task(loop)
         self.place = place

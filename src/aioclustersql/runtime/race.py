@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,12 +18,16 @@ from ..policy.racing import FAILOVER, Delays, HedgeBudget, Race, Reason, Start, 
 from ..policy.ranking import Fit, Order
 from .attempt import GOODBYE, Attempt, LoginRequest, Opened
 from .disposal import Disposal
+from .failures import Failed, all_failed, describe, labelled
 from .member import Member
-from .registry import Registry, describe, labelled
+from .registry import Registry
 
 __all__ = ["Field", "RaceRunner", "RaceTimes"]
 
 C = TypeVar("C")
+
+_SPOKEN_OF = frozenset({Reason.HEDGE, Reason.FAILOVER, Reason.FAILURE})
+_log = logging.getLogger("aioclustersql.race")
 
 
 class RaceTimes(NamedTuple):
@@ -205,6 +210,8 @@ class RaceRunner(Generic[C]):
                 continue
             if reason is Reason.HEDGE:
                 member.counters.hedges += 1
+            if reason in _SPOKEN_OF:
+                _log.debug("cluster %s: a login on node %s, too: %s", self._registry.cluster, name, reason)
             self._follow(Attempt(self._registry, self._disposal, member, self._request, reason, self._loop))
 
     def _follow(self, attempt: Attempt[C]) -> None:
@@ -248,12 +255,11 @@ class RaceRunner(Generic[C]):
 
     def _all_failed(self) -> AllNodesFailed:
         """The error that names every node and its cause."""
-        parts = []
-        for name in sorted(self._errors):
-            attempt = self._attempts.get(name)
-            parts.append(f"{labelled(name, attempt.address) if attempt is not None else name}: {self._cause(name)}")
-        error = AllNodesFailed(f"every node failed (target {self._request.wants.target}): " + "; ".join(parts), self._errors)
-        # Without their tracebacks, which are our own frames and the driver's, once for every node.
-        causes = [exc.with_traceback(None) for exc in self._errors.values() if isinstance(exc, Exception)]
-        error.__cause__ = ExceptionGroup("the nodes' errors", causes) if causes else None
-        return error
+        return all_failed(
+            self._request.wants.target,
+            {name: Failed(self._label(name), error, self._cause(name)) for name, error in self._errors.items()},
+        )
+
+    def _label(self, name: str) -> str:
+        attempt = self._attempts.get(name)
+        return name if attempt is None else labelled(name, attempt.address)

@@ -10,7 +10,6 @@ import itertools
 import logging
 import math
 import random
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,6 +22,7 @@ from ..node import Health, Node, Role
 from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
 from ..policy.latency import CROWD
 from .bus import Bus
+from .failures import describe, labelled
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
 from .member import Member
@@ -31,26 +31,12 @@ from .standing import Standing
 if TYPE_CHECKING:
     from .attempt import Attempt
 
-__all__ = ["Registry", "describe", "labelled"]
+__all__ = ["Registry"]
 
 C = TypeVar("C")
 
 _log = logging.getLogger("aioclustersql")
 _TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
-
-
-def describe(exc: BaseException, secret: str | None = None) -> str:
-    """An exception in one line, without the password, and with the socket's error that a driver's may hide."""
-    text = f"{type(exc).__name__}: {' '.join(str(exc).split())}".removesuffix(": ")
-    cause = exc.__cause__
-    if isinstance(cause, OSError) and str(cause) not in text:
-        text += f" ({type(cause).__name__}: {cause})"
-    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text) if secret else text
-
-
-def labelled(name: str, address: str) -> str:
-    """A node as messages name it."""
-    return name if name == address else f"{name} ({address})"
 
 
 class Registry(Generic[C]):
@@ -221,7 +207,8 @@ class Registry(Generic[C]):
         if old is Role.PRIMARY and role is Role.PEER:
             return  # a fuller look at what a cheap check saw: no change
         self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
-        if old is not Role.UNKNOWN:
+        # That one which takes writes is one of many is learnt by the monitor's first look: nobody has to see to that.
+        if old is not Role.UNKNOWN and (old, role) != (Role.PRIMARY, Role.PEER):
             _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
 
     def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:

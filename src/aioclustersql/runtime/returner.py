@@ -17,10 +17,12 @@ from .pooled import Pooled
 if TYPE_CHECKING:
     from .pool import Pool
 
-__all__ = ["PATIENCE", "Returner"]
+__all__ = ["CHECK_AFTER", "PATIENCE", "Returner"]
 
 C = TypeVar("C")
 
+CHECK_AFTER = 30.0
+"""A connection that was idle for so many seconds is asked whether it is alive before it is leased."""
 PATIENCE = 5.0
 """Seconds that a reset or a question may take; then the connection is cut off."""
 _log = logging.getLogger("aioclustersql.pool")
@@ -35,8 +37,9 @@ class Returner(Generic[C]):
         self._tasks: dict[asyncio.Task[None], Pooled[C]] = {}
         self._name = f"aioclustersql:{pool.registry.cluster}:reset"
 
-    def reset(self, slot: Pooled[C]) -> None:
-        """Make a connection that came back as good as new."""
+    def reset(self, slot: Pooled[C], now: float) -> None:
+        """A lease ends: make its connection as good as new."""
+        self._pool.ledger.give_back(slot, now)
         self._begin(slot, self._reset(slot))
 
     def check(self, slot: Pooled[C]) -> None:
@@ -50,7 +53,7 @@ class Returner(Generic[C]):
         task.add_done_callback(lambda done: self._ended(slot, done))
 
     def _ended(self, slot: Pooled[C], task: asyncio.Task[None]) -> None:
-        """Whatever ended it: back in the pool, or closed."""
+        """Unless it is back in the pool by now, close it."""
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
@@ -59,8 +62,6 @@ class Returner(Generic[C]):
                 if slot.state is State.RETURNING:
                     self._pool.failed(slot, error)
             self._pool.close(slot, abruptly=True)
-        elif slot.state is State.RETURNING:
-            self._pool.available(slot, self._pool.loop.time())
 
     async def _reset(self, slot: Pooled[C]) -> None:
         clock = self._pool.loop.time
@@ -71,10 +72,18 @@ class Returner(Generic[C]):
         also = self._pool.settings.reset
         if also is not None:
             await also(slot.conn)
+            now = clock()
+        self._over(slot, now)
 
     async def _check(self, slot: Pooled[C]) -> None:
         await self._driver.ping(slot.conn)
-        slot.member.heard(self._pool.loop.time(), None)
+        now = self._pool.loop.time()
+        slot.member.heard(now, None)
+        self._over(slot, now)
+
+    def _over(self, slot: Pooled[C], now: float) -> None:
+        if slot.state is State.RETURNING:  # else the pool has closed it meanwhile
+            self._pool.available(slot, now)
 
     async def wait(self, seconds: float) -> None:
         """Until all are over, for so many seconds at most."""

@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import NamedTuple
 
-from .registry import describe
+from .failures import describe
 
 __all__ = ["Trail"]
 

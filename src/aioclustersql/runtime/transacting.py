@@ -14,7 +14,7 @@ from ..policy import retry
 from ..policy.retry import Action, Phase
 from .beginning import Beginner, Request
 from .begun import EARLY_END, NO_ANSWER, Begun
-from .registry import describe
+from .failures import describe
 from .trail import Trail
 
 __all__ = ["Transacting"]

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..failure import FailureKind
 from ..policy.health import HARD, SOFT, SOFT_LIMIT, avoid_for
-from ..policy.verdict import FAST, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
+from ..policy.verdict import FAST, LATE, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
+from .attempt import GOODBYE
+from .failures import describe
 from .line import Line
 from .member import Member
-from .registry import describe
 
 if TYPE_CHECKING:
     from .monitor import Monitor
@@ -67,8 +68,8 @@ class Watch(Generic[C]):
         )
         self._task.add_done_callback(lambda _: self.abandon())
 
-    async def stop(self) -> None:
-        """End, with a goodbye. Bounded: a second for a login under way, one for the goodbyes."""
+    async def stop(self, within: float) -> None:
+        """End, with a goodbye; within so many seconds, and two at most."""
         line, self._line = self._line, Line(self._registry, self._monitor.disposal, self.member, self._loop)
         try:
             if self._task is not None:
@@ -76,7 +77,7 @@ class Watch(Generic[C]):
                 await asyncio.wait([self._task])
             if self._silent:
                 line.hang_up_login()
-            await line.close()
+            await line.close(min(within, 2.0 * GOODBYE))
         finally:
             line.drop()
 
@@ -119,7 +120,7 @@ class Watch(Generic[C]):
 
     async def _ask(self) -> None:
         """One question, until it is answered or the verdict is found."""
-        line, began = self._line, self._loop.time()
+        line = self._line
         window, doubted = self._window(), False
         while True:
             now, due = self._loop.time(), window.end if doubted else window.half
@@ -137,15 +138,16 @@ class Watch(Generic[C]):
                     return
             elif now + _TICK < due:
                 line.ask()
-                await self._wait_until(due)
+                if not line.answered:  # an eager task may be done before it is waited for
+                    await self._wait_until(due)
             elif not doubted:
                 if is_late(due, now):
                     window = window.anew(now)
                 else:
                     doubted = True
-                    self._call_witnesses(began, now)
-            elif line.login is not None and not line.login.speaking:
-                window, doubted = window.anew(now), False  # our own password is what it waits for
+                    self._call_witnesses(now)
+            elif line.login is not None and line.login.speaking_since > window.half + LATE:
+                window, doubted = window.anew(now), False  # it waited for our own password, and has not had its time
             else:
                 heard, others = self.heard(now), self._monitor.others_heard(self.member, now)
                 verdict = judge(window, now, heard=heard, others_heard=others)
@@ -161,10 +163,13 @@ class Watch(Generic[C]):
         timeout, now = self._monitor.timeout, self._loop.time()
         return Window(now, timeout if self._line.conn is not None else 2.0 * timeout)
 
-    def _call_witnesses(self, began: float, now: float) -> None:
-        """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us."""
+    def _call_witnesses(self, now: float) -> None:
+        """Half the time is over: log in beside, and ask the other nodes, so that it is known whether it is us.
+
+        A login under way since an earlier doubt is as good a witness, and not cut for a newer one: MySQL would count it.
+        """
         line, login = self._line, self._line.login
-        fresh = login is not None and began <= login.started and now - login.started < RENEW
+        fresh = login is not None and now - login.started < RENEW
         if line.conn is not None and line.spare is None and not fresh:
             line.log_in()
         self._monitor.look_at_others(self.member)
@@ -176,12 +181,13 @@ class Watch(Generic[C]):
         assert probe is not None  # noqa: S101 - the caller has seen it
         error = ConnectionAbortedError("the probe was cancelled") if probe.cancelled() else probe.exception()
         if error is None:
-            if line.proven:
-                self.member.round_trip.observe(now - line.asked_at, now)
             line.proven = True
             line.dismiss_spare()
             self._spoke(now)
-            self._findings.observed(self.member, probe.result(), now)
+            seen, round_trip = probe.result()
+            if round_trip is not None:
+                self.member.round_trip.observe(round_trip, now)
+            self._findings.observed(self.member, seen, now)
             return True
         if not isinstance(error, Exception):
             raise error
@@ -255,6 +261,7 @@ class Watch(Generic[C]):
             if not login.task.done() and self._loop.time() + _TICK >= due:
                 self._renewals += 1
                 self._line.hang_up_login()
+                await asyncio.wait([login.task], timeout=GOODBYE)  # never two of them at once
 
     def _has_moved(self) -> bool:
         """Whether the node has another address by now; then all that was under way is of no worth."""

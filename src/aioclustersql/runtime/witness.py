@@ -6,6 +6,7 @@ Rule: whoever holds the `Witness` owns the connection that comes out of it; an a
 from __future__ import annotations
 
 import asyncio
+import math
 from inspect import isawaitable
 from typing import Generic, TypeVar
 
@@ -27,8 +28,8 @@ class Witness(Generic[C]):
         self._endpoint = member.endpoint
         self.started = loop.time()
         self.secret: str | None = None
-        self.speaking = not callable(member.endpoint.password)
-        """Whether it waits for the node, and no longer for its password."""
+        self.speaking_since = math.inf if callable(member.endpoint.password) else self.started
+        """Since when it waits for the node, and no longer for its password."""
         member.counters.logins += 1
         self.task = loop.create_task(self._log_in(), name=f"aioclustersql:{registry.cluster}:monitor-login:{member.name}")
 
@@ -65,11 +66,11 @@ class Witness(Generic[C]):
         if callable(given):
             value = given()
             given = await value if isawaitable(value) else value
-        self.secret, self.speaking = given, True
-        began = self._loop.time()
+        self.secret, self.speaking_since = given, self._loop.time()
         conn = await self._registry.driver.connect(self._endpoint, given)
         now = self._loop.time()
         if self._endpoint is self._member.endpoint:
             self._member.heard_at = now
-            self._member.latency.observe(now - began, now)
+            if self._member.usable:  # one that waited for a node to come back says nothing of how long a login takes
+                self._member.latency.observe(now - self.speaking_since, now)
         return conn

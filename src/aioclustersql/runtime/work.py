@@ -17,8 +17,8 @@ from ..policy import retry
 from ..policy.retry import Action, Phase, RetryBudget
 from .beginning import Beginner, Request
 from .begun import EARLY_END, NO_ANSWER, ROLLBACK, ROLLBACK_LATE, Begun
+from .failures import describe
 from .lease import Lease
-from .registry import describe
 from .trail import Trail
 
 __all__ = ["RunRequest", "Runner"]

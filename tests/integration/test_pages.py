@@ -1,0 +1,98 @@
+"""The code in the pages of docs/ is run as it is printed, on real servers. (The README's is in test_readme.)"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from tests.integration.snippets import ROOT, Hosts, blocks, on, program, run
+
+pytestmark = pytest.mark.integration
+
+PAGES = tuple(sorted((ROOT / "docs").glob("*.md")))
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One block of a page: what it takes for granted, what is looked at after it, and what is printed (a pattern)."""
+
+    before: str = ""
+    after: str = ""
+    prints: str = ""
+    inside: bool = True
+    """It is in the block of an open cluster."""
+
+
+ON_DB = "postgresql://app@db1,db2,db3/shop"
+SNIPPETS = {
+    ("how-it-keeps-serving.md", 0): Snippet(prints=r"visits: [01]\n", inside=False),  # a standby may be a moment late
+    ("how-it-keeps-serving.md", 1): Snippet(
+        before="""
+            restarted = []
+            async def restart(node):
+                restarted.append(node)
+                assert cluster.stats().nodes[node].draining
+            async with cluster.acquire() as conn:
+                pass
+        """,
+        after="print(len(restarted), interrupted)",
+        prints=r"3 0\n",
+    ),
+    ("transactions.md", 0): Snippet(prints=r"ann has 90\n"),
+    ("transactions.md", 1): Snippet(
+        after="""
+            async with cluster.acquire() as conn:
+                print(await conn.fetchval("SELECT balance FROM accounts WHERE name = 'ann'"))
+        """,
+        prints=r"there is one already\n101\n",
+    ),
+    ("transactions.md", 2): Snippet(
+        after="""
+            async with cluster.acquire() as conn:
+                print(await conn.fetchval("SELECT count(*) FROM orders WHERE article = 'apples'"))
+        """,
+        prints=r"1\n",
+    ),
+    ("events.md", 0): Snippet(
+        before="""
+            logging.getLogger("aioclustersql").addHandler(logging.NullHandler())
+            cluster.add_node("nobody", "postgresql://app@127.0.0.1:1/shop")
+        """,
+        after="""
+            while cluster.stats().nodes["nobody"].health == "up":
+                await asyncio.sleep(0.01)
+            unsubscribe()
+        """,
+        prints=r"nobody is down ConnectionRefusedError: .*\n",
+    ),
+}
+ON_GALERA = ("transactions.md", 3)
+
+
+def code_of(page: str, number: int) -> str:
+    return blocks(ROOT / "docs" / page, "python")[number]
+
+
+@pytest.mark.parametrize(("page", "number"), SNIPPETS)
+def test_the_code_of_a_page_does_what_it_says(db_hosts: Hosts, page: str, number: int) -> None:
+    snippet = SNIPPETS[page, number]
+    parts = (snippet.before, code_of(page, number), snippet.after)
+    assert re.fullmatch(snippet.prints, run(on(db_hosts, program(*parts, cluster=ON_DB if snippet.inside else None))))
+
+
+def test_the_code_for_aiomysql_keeps_what_is_committed(maria_hosts: Hosts) -> None:
+    after = """
+        async with cluster.acquire() as conn, conn.cursor() as cursor:
+            await cursor.execute("SET SESSION wsrep_sync_wait = 1")
+            await cursor.execute("SELECT page FROM visits")
+            print(await cursor.fetchall())
+    """
+    code = program(code_of(*ON_GALERA), after, cluster="mysql://root@maria1,maria2,maria3/shop")
+    assert run(on(maria_hosts, code)) == "(('/',),)\n"
+
+
+def test_no_code_is_left_untested() -> None:
+    printed = {(page.name, number) for page in PAGES for number, _ in enumerate(blocks(page, "python"))}
+    assert printed == {*SNIPPETS, ON_GALERA}
