@@ -264,3 +264,15 @@ async def test_what_comes_back_closed_is_not_kept(pooling: Pooling, caplog: pyte
     async with cluster.acquire() as conn:
         driver.terminate(conn)
     assert (books(cluster), caplog.messages) == ({"a": (0, 0, 0, 0)}, [])
+
+
+async def test_the_error_of_another_socket_says_nothing_of_the_lease(pooling: Pooling):
+    cluster, _ = await pooling(("a", 0, "ok"))
+    with pytest.raises(ConnectionResetError) as raised:
+        async with cluster.acquire() as conn:
+            raise ConnectionResetError(104, "a cache is gone")
+    assert getattr(raised.value, "__notes__", []) == []
+    await moment()
+    async with cluster.acquire() as again:
+        assert again is conn
+    assert cluster.stats().nodes["a"].errors == 0

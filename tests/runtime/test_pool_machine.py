@@ -122,13 +122,15 @@ class Pools(RuleBasedStateMachine):
 
     # -- operators, and failures -------------------------------------------------------------------------------------------
 
-    @rule(what=st.sampled_from(["remove or add", "drain", "resume", "expire"]), name=names)
+    @rule(what=st.sampled_from(["remove or add", "drain", "resume", "expire", "shrink", "grow"]), name=names)
     def operate(self, what: str, name: str) -> None:
         self.run(self._operate(what, name))
 
     async def _operate(self, what: str, name: str) -> None:
         cluster = self.cluster
-        if name not in cluster.nodes:
+        if what in ("shrink", "grow"):
+            await cluster.resize(max_size=1 if what == "shrink" else LARGEST)
+        elif name not in cluster.nodes:
             cluster.add_node(name, f"fake://app@{name}/test")
         elif what == "remove or add":
             cluster.remove_node(name)
@@ -138,15 +140,6 @@ class Pools(RuleBasedStateMachine):
             cluster.resume_node(name)
         else:
             cluster.expire(name)
-
-    @rule(max_size=st.integers(1, LARGEST))
-    def resize(self, max_size: int) -> None:
-        self.run(self.cluster.resize(max_size=max_size))
-
-    @rule()
-    def reopen(self) -> None:
-        self.run(self.cluster.close())
-        self.run(self.cluster.open())
 
     @rule(name=names, how=st.sampled_from(["kill", "restart", "freeze", "heal", "heal", "overloaded", "reset", "wrong-password"]))
     def fail(self, name: str, how: Any) -> None:
@@ -160,13 +153,20 @@ class Pools(RuleBasedStateMachine):
 
     # -- and time ----------------------------------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([0.001, 0.01, 0.25, 1.0, 6.0, 40.0]))
-    def advance(self, seconds: float) -> None:
-        self.run(asyncio.sleep(seconds))
+    @rule(what=st.sampled_from([0.001, 0.01, 0.25, 1.0, 6.0, 40.0, "is there room?", "is everybody served?", "reopen"]))
+    def go_on_for(self, what: float | str) -> None:
+        if what == "reopen":
+            self.run(self.cluster.close())
+            self.run(self.cluster.open())
+        elif what == "is there room?":
+            self.see_that_nobody_waits_where_there_is_room()
+        elif isinstance(what, float):
+            self.run(asyncio.sleep(what))
+        elif any(_serves(self.driver[name]) for name in self.cluster.nodes):
+            self.run(self.serve_all())
         self.check_when_settled()
 
-    @rule()
-    def nobody_waits_where_there_is_room(self) -> None:
+    def see_that_nobody_waits_where_there_is_room(self) -> None:
         """Though nothing comes back: after a breaker's longest pause, a hanging reset and some logins."""
         self.run(asyncio.sleep(20))
         self.check_when_settled()
@@ -178,11 +178,6 @@ class Pools(RuleBasedStateMachine):
             if _serves(self.driver[name]) and not book.closed:
                 full = len(book.leased) >= ledger.limits.max_size or out >= ledger.limits.max_total
                 assert full, f"waited in vain: {self.pool}, {list(self.driver)}"
-
-    @precondition(lambda self: any(_serves(self.driver[name]) for name in self.cluster.nodes))
-    @rule()
-    def everybody_is_served_where_a_node_serves(self) -> None:
-        self.run(self.serve_all())
 
     async def serve_all(self) -> None:
         """Whoever waits gets a connection within a breaker's longest pause, a hanging reset and some logins."""
@@ -239,6 +234,7 @@ class Pools(RuleBasedStateMachine):
     def the_books_are_right(self) -> None:
         if not hasattr(self, "cluster"):
             return
+        self.collect()
         pool = self.pool
         slots = [slot for book in pool.ledger.books.values() for slot in book]
         assert {slot for slot in pool._slots.values() if slot.book in pool.ledger.books.values()} == set(slots)

@@ -320,8 +320,9 @@ class Pool(Generic[C]):
         return kind
 
     def end(self, slot: Pooled[C], exc: BaseException | None) -> None:
-        """A lease ends together with its block, perhaps by an exception."""
-        if isinstance(exc, Exception):
+        """A lease ends together with its block, perhaps by an exception; not every one came from this connection."""
+        foreign = isinstance(exc, ClusterError) or (isinstance(exc, OSError) and not self._is_closed(slot.conn))
+        if isinstance(exc, Exception) and not foreign:
             self.failed(slot, exc)
             self.note(slot, exc)
         self.release(slot)
