@@ -205,7 +205,8 @@ class Pools(RuleBasedStateMachine):
         try:
             await self.cluster.release(conn)
         except ClusterError as error:  # its cluster was closed, or its node removed and the connection closed, meanwhile
-            assert conn.closed, repr(error)
+            if not conn.closed:
+                raise AssertionError(repr(error)) from error
 
     def collect(self) -> None:
         for task in [task for task in self.waiting if task.done()]:
