@@ -10,7 +10,7 @@ import pytest
 from aioclustersql.errors import NotLeased, NotOpen, UnknownNode
 from aioclustersql.testing import FakeConnection
 
-from .conftest import Pooling
+from .conftest import Pooling, Racing
 from .tools import books, lease, moment, now, warm
 
 
@@ -267,7 +267,7 @@ async def test_what_comes_back_closed_is_not_kept(pooling: Pooling, caplog: pyte
 
 
 async def test_the_error_of_another_socket_says_nothing_of_the_lease(racing: Racing):
-    cluster, driver = racing(("a", 0, "ok"))
+    cluster, _ = racing(("a", 0, "ok"))
     async with cluster:
         with pytest.raises(ConnectionResetError) as raised:
             async with cluster.acquire() as conn:
