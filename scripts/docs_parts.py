@@ -21,7 +21,7 @@ from aioclustersql.policy.health import Signal
 from aioclustersql.policy.ranking import Fit
 from aioclustersql.policy.retry import Action
 from aioclustersql.policy.verdict import Verdict, Window
-from aioclustersql.runtime import begun, keeper, opener, pool, returner
+from aioclustersql.runtime import begun, keeper, opener, returner
 
 __all__ = [
     "connecting",
@@ -183,7 +183,11 @@ def serving() -> str:
             ("logins under way for the pool, per node, at most", f"{ledger.LOGINS}", "ledger.LOGINS"),
             ("a login takes so many times what is usual: another beside it", f"{opener.SLOW:g}", "opener.SLOW"),
             ("lifetimes and idle times are shortened by up to", f"{ledger.JITTER:.0%}", "ledger.JITTER"),
-            ("a connection idle for so long is asked before it is leased", _seconds(pool.CHECK_AFTER), "pool.CHECK_AFTER"),
+            (
+                "a connection idle for so long is asked before it is leased",
+                _seconds(returner.CHECK_AFTER),
+                "returner.CHECK_AFTER",
+            ),
             ("time for a reset or that question", _seconds(returner.PATIENCE), "returner.PATIENCE"),
             ("a node rests after a failed login for up to", _seconds(opener.REST_FIRST), "opener.REST_FIRST"),
             ("doubled each time, at most", _seconds(opener.REST_MAX), "opener.REST_MAX"),

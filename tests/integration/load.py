@@ -37,8 +37,9 @@ class Unit:
 
     def __repr__(self) -> str:
         took = "under way" if self.ended is None else f"{self.ended - self.began:.3f} s"
-        notes = "".join(f" ({note})" for note in getattr(self.error, "__notes__", ()))
-        return f"<{self.kind} {self.key} on {'+'.join(self.tried) or 'no node'}, {took}: {self.outcome}{f' {self.error!r}{notes}' if self.error else ''}>"
+        where = "+".join(self.tried) or "no node"
+        error = "" if self.error is None else " ".join([f", {self.error!r}", *getattr(self.error, "__notes__", ())])
+        return f"<{self.kind} {self.key} on {where}, {took}: {self.outcome}{error}>"
 
     @property
     def outcome(self) -> Literal["under way", "ok", "unknown", "failed"]:
@@ -190,10 +191,9 @@ class Gauge:
 
 
 @asynccontextmanager
-async def gauge(connect: Callable[[], Awaitable[Any]], store: Store) -> AsyncIterator[Gauge]:
-    """Write every 5 ms on a direct connection, with autocommit, while the block runs. `connect` opens it; it is closed here."""
+async def gauge(conn: Any, store: Store) -> AsyncIterator[Gauge]:
+    """Write every 5 ms on a connection of nobody's pool, with autocommit, while the block runs."""
     loop, made = asyncio.get_running_loop(), Gauge()
-    conn = await connect()
 
     async def write() -> None:
         number = 0
@@ -211,4 +211,3 @@ async def gauge(connect: Callable[[], Awaitable[Any]], store: Store) -> AsyncIte
     finally:
         made.over = True
         await task
-        await store.engine.close(conn)

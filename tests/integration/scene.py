@@ -30,9 +30,11 @@ class Leftovers:
     aborted: dict[str, dict[str, int]] = field(default_factory=dict)
     """By node, the logins and sessions that it counts as cut off by their client; since its start, if it was restarted."""
 
-    def complaints(self, *, but: str | None = None) -> dict[str, dict[str, int]]:
-        """The nodes that have something against us; but this one."""
-        return {name: counts for name, counts in self.aborted.items() if name != but and any(counts.values())}
+    def complaints(self, *, clients_of: str | None = None, logins_of: str | None = None) -> list[tuple[str, str, int]]:
+        """What the nodes have against us; that sessions, or logins, were cut off on one of them may be right."""
+        right = {(clients_of, "Aborted_clients"), (logins_of, "Aborted_connects")}
+        found = [(name, what, count) for name, counts in self.aborted.items() for what, count in counts.items()]
+        return [(name, what, count) for name, what, count in found if count and (name, what) not in right]
 
 
 @asynccontextmanager

@@ -82,15 +82,14 @@ async def test_a_read_only_galera_node(galera: GaleraCluster):
         assert (found.role, found.ready) == (Role.READ_ONLY, True)
 
 
-async def test_a_node_that_was_frozen_lies_but_not_to_a_causal_probe(galera: GaleraCluster):
+async def test_a_node_that_was_frozen_does_not_lie_to_a_causal_probe(galera: GaleraCluster):
     node, other = galera.nodes[:2]
     async with connected(node.dsn("app")) as conn:
         node.freeze()
         async with asyncio.timeout(20):
             while other.status("wsrep_cluster_size")["wsrep_cluster_size"] == 3:
                 await asyncio.sleep(0.02)
-        node.thaw()
-        assert (await driver.probe(conn, causal=False)).ready
+        node.thaw()  # for a moment a plain probe may be told that all is well
         try:
             async with asyncio.timeout(0.3):
                 ready = (await driver.probe(conn, causal=True)).ready

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-import asyncpg
 import pytest
 
 from aioclustersql.demo.pgnode import PostgresNode
 from aioclustersql.demo.postgres import PostgresCluster
 from tests.integration.load import Load, load, misplaced
+from tests.integration.logins import connected
 from tests.integration.scene import Leftovers, leftovers, play
 from tests.integration.store import Store, store_of
 from tests.integration.support import Postgres
@@ -30,13 +30,14 @@ WRITERS = 10
 
 @dataclass(slots=True)
 class Story:
-    """What is left of it. `lost`, `promoted`, `back`: when the old primary was lost, the new one took writes, the old came back."""
+    """What is left of it."""
 
     how: str
     load: Load
     lost: float = 0.0
+    """When the old primary was taken away."""
     promoted: float = 0.0
-    back: float = 0.0
+    """When the new one took writes."""
     found: dict[str, Counter[str]] = field(default_factory=dict)
     left: Leftovers = field(default_factory=Leftovers)
 
@@ -49,15 +50,12 @@ class Story:
 async def promote(standby: PostgresNode) -> float:
     """Make it the primary; when a client of its own first sees it take writes."""
     loop = asyncio.get_running_loop()
-    conn = await asyncpg.connect(standby.dsn(database="template1"))
-    try:
+    async with connected(standby.dsn(database="template1")) as conn:
         promotion = asyncio.create_task(asyncio.to_thread(standby.promote))
         while await conn.fetchval("select pg_is_in_recovery()"):
             await asyncio.sleep(0.002)
         seen = loop.time()
         await promotion
-    finally:
-        await conn.close()
     return seen
 
 
@@ -100,7 +98,6 @@ async def scene(servers: PostgresCluster, store: Store, how: str) -> Story:
             await asyncio.sleep(story.lost + 0.5 - loop.time())
             story.promoted = await promote(new)
             await asyncio.sleep(max(0.0, story.lost + 2.0 - loop.time()))
-            story.back = loop.time()
             await come_back(story, old, proxy)
             await asyncio.sleep(1.0)
     story.found = await store.found(new)

@@ -44,17 +44,19 @@ async def filled(cluster: Cluster[Any], name: str) -> None:
 async def test_after_a_restart_every_query_on_a_pooled_connection_succeeds(engine: Engine, monitor: float | None) -> None:
     node = engine.nodes[0]
     ports = {node.name: node.port}
-    async with leftovers(engine) as left:
-        async with engine.cluster(ports, target="read-write", min_size=IDLE, monitor_interval=monitor) as cluster:
+    async with (
+        leftovers(engine) as left,
+        engine.cluster(ports, target="read-write", min_size=IDLE, monitor_interval=monitor) as cluster,
+    ):
 
-            async def query() -> None:
-                async with cluster.acquire() as conn:
-                    assert await engine.value(conn, "SELECT 1") == 1
+        async def query() -> None:
+            async with cluster.acquire() as conn:
+                assert await engine.value(conn, "SELECT 1") == 1
 
-            await filled(cluster, node.name)
-            await asyncio.to_thread(restart, engine, node)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(4 * IDLE):
-                    group.create_task(query())
-            await filled(cluster, node.name)
-    assert left.complaints() == {}
+        await filled(cluster, node.name)
+        await asyncio.to_thread(restart, engine, node)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4 * IDLE):
+                group.create_task(query())
+        await filled(cluster, node.name)
+    assert left.complaints() == []

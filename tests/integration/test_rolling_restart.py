@@ -63,4 +63,4 @@ async def test_a_rolling_restart_costs_no_unit_and_no_lease(engine: Engine) -> N
     assert interrupted == []
     if isinstance(engine, Galera):
         assert misplaced(running.units, await store.found()) == []
-    assert left.complaints() == {}
+    assert left.complaints() == []

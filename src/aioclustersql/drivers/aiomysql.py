@@ -9,17 +9,17 @@ Connections are aiomysql's own. What becomes of one in use is in `aiomysql_reset
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from typing import Any
 
 import aiomysql
-from pymysql.constants import CLIENT, COMMAND
+from pymysql.constants import COMMAND
 
 from ..errors import ConfigError, NodeNotFit
 from ..failure import FailureKind
 from ..node import Role, Target
 from . import aiomysql_probe, aiomysql_reset, aiomysql_transaction
+from .aiomysql_connection import Connection, TlsConnection
 from .aiomysql_options import SCHEMES, as_latin1, override_endpoint, parse_endpoint
 from .aiomysql_wire import answer, drop, error_code, is_on, rows, run, text
 from .base import Endpoint, Observation, Transaction, TransactionOptions
@@ -50,39 +50,6 @@ _TEXTS = (
     ("'cryptography' package is required", FailureKind.CONFIGURATION),
     ("the handler is closed", FailureKind.FOUND_CLOSED),  # uvloop, on writing to a closed transport
 )
-
-
-class _Connection(aiomysql.Connection):
-    """A connection whose socket gets its options while it is being read.
-
-    aiomysql stops the reading and resumes it, for each of two options; that is a twentieth of what a login costs us.
-    """
-
-    def _set_keep_alive(self) -> None:
-        writer: Any = self._writer
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-    def _set_nodelay(self, value: bool) -> None:
-        pass  # it is on: asyncio's and uvloop's TCP transports set it when they are made
-
-
-class _TlsConnection(_Connection):
-    """A connection that keeps its word about TLS, when it logs in and when its `ping` reconnects.
-
-    aiomysql logs in unencrypted, and so would hand a password to whoever stands in between, when the greeting says that
-    the server cannot encrypt. The greeting is the last moment to refuse; aiomysql has no hook there.
-    """
-
-    tls_required = True
-
-    async def _get_server_information(self) -> None:
-        await super()._get_server_information()
-        if self.tls_required and not self.server_capabilities & CLIENT.SSL:
-            raise aiomysql.OperationalError(2026, "TLS is required (sslmode), but the server does not offer it")
-
-    def _close_on_cancel(self) -> None:
-        drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
-        super()._close_on_cancel()
 
 
 class AiomysqlDriver:
@@ -126,9 +93,9 @@ class AiomysqlDriver:
         context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
         conn: aiomysql.Connection
         if tls is None or context is None:
-            conn = _Connection(**arguments)
+            conn = Connection(**arguments)
         else:
-            conn = _TlsConnection(**arguments, ssl=context)
+            conn = TlsConnection(**arguments, ssl=context)
             conn.tls_required = tls.required
         if "read_default_file" in arguments:
             # In aiomysql the file goes over the arguments, and a `host` in it would make all nodes one.
