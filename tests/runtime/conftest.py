@@ -12,6 +12,7 @@ from aioclustersql.drivers.base import Endpoint
 from aioclustersql.testing import FakeConnection, FakeDriver, Row, VirtualLoop
 
 from . import tools
+from .leases import Stand, stand
 from .tools import FakeCluster
 
 
@@ -83,3 +84,13 @@ def _is_users(cluster: FakeCluster, conn: object) -> bool:
         return False
     pool = cluster._engine.pool
     return pool is None or conn not in [slot.conn for slot in pool._slots.values()]
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Stand]:
+    """Two nodes; afterwards every lease is back, rolled back and closed."""
+    made = stand("n1", "n2")
+    yield made
+    assert made.pool.dirty == []
+    await made.pool.close()
+    made.driver.assert_nothing_open()

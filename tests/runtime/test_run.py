@@ -13,7 +13,7 @@ from aioclustersql.failure import FailureKind as F
 from aioclustersql.node import Role, Target
 from aioclustersql.testing import FakeConnection, FakeError
 
-from .leases import Stand, fails, stand
+from .leases import Stand, fails
 from .tools import now
 
 
@@ -21,16 +21,6 @@ async def write(conn: FakeConnection, *values: object) -> object:
     """A unit of work of one statement."""
     await conn.execute("INSERT")
     return values or conn.server.name
-
-
-@pytest.fixture
-async def two() -> Any:
-    """Two nodes; afterwards every lease is back, rolled back and closed."""
-    made = stand("n1", "n2")
-    yield made
-    assert made.pool.dirty == []
-    await made.pool.close()
-    made.driver.assert_nothing_open()
 
 
 async def test_a_unit_runs_between_begin_and_commit(two: Stand):

@@ -20,16 +20,6 @@ from .test_run import write
 from .tools import now
 
 
-@pytest.fixture
-async def two() -> Any:
-    """Two nodes; afterwards every lease is back, rolled back and closed."""
-    made = stand("n1", "n2")
-    yield made
-    assert made.pool.dirty == []
-    await made.pool.close()
-    made.driver.assert_nothing_open()
-
-
 async def hang(conn: FakeConnection) -> None:
     """A unit that never ends by itself."""
     await conn.execute("INSERT")

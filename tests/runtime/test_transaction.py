@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -16,16 +15,6 @@ from tests.cancel_sweep import Scenario, sweep
 
 from .leases import Stand, fails, stand
 from .tools import names_of, now
-
-
-@pytest.fixture
-async def two() -> Any:
-    """Two nodes; afterwards every lease is back, rolled back and closed."""
-    made = stand("n1", "n2")
-    yield made
-    assert made.pool.dirty == []
-    await made.pool.close()
-    made.driver.assert_nothing_open()
 
 
 @pytest.fixture

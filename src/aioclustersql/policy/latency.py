@@ -9,6 +9,8 @@ from bisect import bisect_left, insort
 from collections import deque
 from math import exp
 
+from .floor import Floor
+
 __all__ = ["CROWD", "GRACE_MIN", "MIN_SAMPLES", "LoginLatency", "grace"]
 
 ALPHA = 0.2
@@ -17,8 +19,6 @@ CAP = 2.0
 """A sample counts at most this many times the estimate: it takes three stalls in a row to leave the band of equality, not one."""
 DECAY = 3.0
 """Time constant, in seconds, with which an idle estimate returns to the node's own minimum."""
-MINIMUM_BUCKET, MINIMUM_BUCKETS = 60.0, 10
-"""The minimum is taken over ten buckets of a minute."""
 WINDOW, WINDOW_AGE = 128, 60.0
 """The percentile's window: the last 128 successes, none older than a minute."""
 FEW = 5
@@ -34,13 +34,12 @@ GRACE_MIN = 1.0
 class LoginLatency:
     """The login times of one node."""
 
-    __slots__ = ("_estimate", "_floor", "_minima", "_ordered", "_updated", "_window", "samples")
+    __slots__ = ("_estimate", "_floor", "_ordered", "_updated", "_window", "samples")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
         self._updated = 0.0
-        self._minima: deque[tuple[float, float]] = deque()
-        self._floor: float | None = None
+        self._floor = Floor()
         self._window: deque[tuple[float, float]] = deque()
         self._ordered: list[float] = []
         self.samples = 0
@@ -57,8 +56,8 @@ class LoginLatency:
 
     def estimate(self, now: float) -> float | None:
         """The expected login time; `None` before the first sample. While idle it decays towards the node's own minimum."""
-        estimate, floor = self._estimate, self._floor
-        if estimate is None or floor is None or estimate <= floor:
+        estimate, floor = self._estimate, self._floor.value
+        if estimate is None or estimate <= floor:
             return estimate
         idle = now - self._updated
         return floor + (estimate - floor) * exp(-idle / DECAY) if idle > 0.0 else estimate
@@ -78,7 +77,7 @@ class LoginLatency:
             self._updated = now
         else:
             self._average(seconds, now)
-        self._lower_floor(seconds, now)
+        self._floor.lower(seconds, now)
         if len(self._window) == WINDOW:
             self._drop_oldest()
         self._window.append((now, seconds))
@@ -88,7 +87,7 @@ class LoginLatency:
         current = self.estimate(now)
         if current is not None and seconds < current:
             self._average(seconds, now)
-            self._lower_floor(seconds, now)
+            self._floor.lower(seconds, now)
 
     def observe_at_least(self, seconds: float, now: float) -> None:
         """A login was cut off after `seconds` without an end: a lower bound (a censored sample).
@@ -117,18 +116,6 @@ class LoginLatency:
         else:
             self._estimate = (1 - ALPHA) * current + ALPHA * min(seconds, CAP * current)
         self._updated = now
-
-    def _lower_floor(self, seconds: float, now: float) -> None:
-        minima, bucket = self._minima, now // MINIMUM_BUCKET
-        if minima and minima[-1][0] == bucket:
-            if seconds >= minima[-1][1]:
-                return  # the usual case
-            minima[-1] = (bucket, seconds)
-        else:
-            minima.append((bucket, seconds))
-            while minima[0][0] <= bucket - MINIMUM_BUCKETS:
-                minima.popleft()
-        self._floor = min(lowest for _, lowest in minima)
 
     def _drop_oldest(self) -> None:
         _, seconds = self._window.popleft()

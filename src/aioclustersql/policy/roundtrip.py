@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import deque
 from math import exp
 
-from .latency import ALPHA, CAP, DECAY, MINIMUM_BUCKET, MINIMUM_BUCKETS
+from .floor import Floor
+from .latency import ALPHA, CAP, DECAY
 
 __all__ = ["RoundTrip", "equal_up_to"]
 
@@ -35,15 +36,14 @@ class RoundTrip:
     smallest: a stall or two are noise, three are the node.
     """
 
-    __slots__ = ("_above", "_below", "_estimate", "_floor", "_minima", "_updated")
+    __slots__ = ("_above", "_below", "_estimate", "_floor", "_updated")
 
     def __init__(self) -> None:
         self._estimate: float | None = None
         self._updated = 0.0
         self._below: deque[float] = deque(maxlen=IN_A_ROW)
         self._above: deque[float] = deque(maxlen=IN_A_ROW)
-        self._minima: deque[tuple[float, float]] = deque()
-        self._floor = 0.0
+        self._floor = Floor()
 
     def __repr__(self) -> str:
         return "<RoundTrip: none yet>" if self._estimate is None else f"<RoundTrip: {self._estimate:.3g} s>"
@@ -51,11 +51,11 @@ class RoundTrip:
     @property
     def floor(self) -> float | None:
         """The smallest of the last ten minutes; `None` before the first sample."""
-        return None if self._estimate is None else self._floor
+        return None if self._estimate is None else self._floor.value
 
     def estimate(self, now: float) -> float | None:
         """The expected round trip; `None` before the first sample. While idle it decays towards the node's own minimum."""
-        estimate, floor = self._estimate, self._floor
+        estimate, floor = self._estimate, self._floor.value
         if estimate is None or estimate <= floor:
             return estimate
         idle = now - self._updated - REST
@@ -64,12 +64,12 @@ class RoundTrip:
     def is_far(self, now: float) -> bool:
         """Whether it is far above the node's own minimum: then it is worth while to ask more often whether that is over."""
         estimate = self.estimate(now)
-        return estimate is not None and estimate > max(FAR * self._floor, self._floor + FAR_NOISE)
+        return estimate is not None and estimate > max(FAR * self._floor.value, self._floor.value + FAR_NOISE)
 
     def observe(self, seconds: float, now: float) -> None:
         """A round trip took so long."""
         current = self.estimate(now)
-        self._lower_floor(seconds, now)
+        self._floor.lower(seconds, now)
         if current is None:
             self._estimate, self._updated = seconds, now
             return
@@ -80,18 +80,6 @@ class RoundTrip:
         if _run(self._above, seconds, goes_on=seconds > cap):
             estimate = max(estimate, min(self._above))
         self._estimate, self._updated = estimate, now
-
-    def _lower_floor(self, seconds: float, now: float) -> None:
-        minima, bucket = self._minima, now // MINIMUM_BUCKET
-        if minima and minima[-1][0] == bucket:
-            if seconds >= minima[-1][1]:
-                return  # the usual case
-            minima[-1] = (bucket, seconds)
-        else:
-            minima.append((bucket, seconds))
-            while minima[0][0] <= bucket - MINIMUM_BUCKETS:
-                minima.popleft()
-        self._floor = min(lowest for _, lowest in minima)
 
 
 def _run(samples: deque[float], seconds: float, *, goes_on: bool) -> bool:
