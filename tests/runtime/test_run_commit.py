@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -12,21 +11,11 @@ from aioclustersql.errors import TransactionOutcomeUnknown
 from aioclustersql.failure import FailureKind as F
 from aioclustersql.testing import FakeConnection, FakeError
 
-from .leases import Stand, fails, stand
+from .leases import Stand, fails
 from .test_run import write
 from .tools import names_of, now
 
 UNKNOWN = [F.UNREACHABLE, F.NOT_READY, F.SESSION_LOST, F.OUTCOME_UNKNOWN, F.INTERRUPTED, F.TIMEOUT, F.LOCK_TIMEOUT, F.OVERLOADED]
-
-
-@pytest.fixture
-async def two() -> Any:
-    """Two nodes; afterwards every lease is back and closed."""
-    made = stand("n1", "n2")
-    yield made
-    assert made.pool.dirty == []
-    await made.pool.close()
-    made.driver.assert_nothing_open()
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
