@@ -25,7 +25,7 @@ from tests.servers.galera_node import GaleraNode
 pytestmark = [pytest.mark.integration]
 
 FAULTS = {"killed": 1.5, "terminated": 0.5, "isolated": 1.5, "restarted": 0.0, "stopped": 2.0}
-"""Each, and for how many seconds the node is gone at least. The stopped one comes last: it tells of sessions that were cut off."""
+"""Each, and for how many seconds the node is gone at least. The stopped one is last: it tells of sessions that were cut off."""
 
 
 @dataclass(slots=True)
