@@ -165,3 +165,17 @@ async def test_connections_dropped_by_their_users_no_longer_count():
     gc.collect()
     assert cluster.stats().nodes["a"].open == 0
     await cluster.close()
+
+
+async def test_a_node_whose_first_login_was_slow_is_measured_again_among_many_callers(racing: Racing):
+    cluster, driver = racing(*((name, 0.005, "ok") for name in "abc"))
+    driver["a"].then(0.04, "ok")
+
+    async def caller() -> None:
+        for _ in range(100):
+            driver.terminate(await cluster.connect())
+
+    await asyncio.gather(*(caller() for _ in range(4)))
+    node = cluster.stats().nodes["a"]
+    assert node.latency == pytest.approx(0.005)
+    assert node.wins > 40

@@ -222,3 +222,14 @@ def test_nodes_may_be_given_as_values():
     assert cluster.nodes == ()
     nodes = [Node("b", "fake://app@b/test", weight=2.0), Node("a", "fake://app@a/test")]
     assert type(cluster)(nodes, driver=driver).nodes == ("a", "b")
+
+
+async def test_the_node_that_is_left_is_tried_when_the_one_under_way_is_removed(racing: Racing):
+    cluster, driver = racing(("a", 0.005, "ok"), ("b", 0.005, "ok"))
+    await learn(cluster, driver)
+    driver["a"].delay = driver["b"].delay = 0.008
+    connecting = start(cluster)
+    await asyncio.sleep(0.001)
+    ((_, first),) = driver.starts
+    cluster.remove_node(first)
+    assert (await connecting).server.name == {"a": "b", "b": "a"}[first]

@@ -1,4 +1,4 @@
-"""Which logins the pool makes: for those who wait, up to the least size, within the bounds; and what failing nodes cost."""
+"""Which logins the pool makes: for those who wait, up to the least size, within the bounds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections import Counter
 
 import pytest
 
-from aioclustersql import AllNodesFailed
 from aioclustersql.errors import AcquireTimeout
-from aioclustersql.failure import FailureKind
-from aioclustersql.node import Health, Role
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError
+from aioclustersql.node import Role
+from aioclustersql.testing import FakeConnection, FakeDriver
 
 from .conftest import Pooling, Racing
 from .tools import FakeCluster, books, lease, leasing, moment, now, warm
@@ -243,121 +241,3 @@ async def test_one_that_cannot_be_set_up_is_closed_and_another_is_opened(pooling
         pass
     driver.terminate(conn)
     await asyncio.sleep(5)
-
-
-# -- nodes that fail -------------------------------------------------------------------------------------------------------
-
-
-async def test_a_silent_node_costs_the_failover_delay(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0.01, "ok"), ("b", 0.01, "ok"))
-    await warm(cluster, 2)
-    cluster.expire()
-    await asyncio.sleep(0.5)
-    driver["a"].freeze()
-    for _ in range(2):  # one of them begins on the silent node
-        began = now()
-        conn = await cluster.acquire()
-        assert cluster.node_of(conn) == "b"
-        assert now() - began <= 0.2601
-        await cluster.release(conn)
-        cluster.expire()
-    driver["a"].thaw()
-    await asyncio.sleep(5)
-
-
-async def test_a_cold_start_with_silent_nodes_does_not_wait_for_them(pooling: Pooling):
-    cluster, _ = await pooling(("a", None, "silent"), ("b", None, "silent"), ("c", 0.0625, "ok"))
-    async with cluster.acquire() as conn:
-        assert (cluster.node_of(conn), now()) == ("c", 0.0625)
-
-
-async def test_a_node_that_refuses_is_not_hammered(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "refused"))
-    with pytest.raises(AcquireTimeout):
-        await cluster.acquire(timeout=30)
-    assert 15 <= driver["a"].started <= 120
-
-
-async def test_many_who_wait_for_a_node_that_refuses_hammer_it_no_more(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "refused"))
-    callers = [leasing(cluster, timeout=30) for _ in range(50)]
-    await asyncio.wait(callers)
-    assert all(isinstance(caller.exception(), AcquireTimeout) for caller in callers)
-    assert 15 <= driver["a"].started <= 240
-
-
-async def test_a_silent_node_is_not_hammered_when_logins_are_given_up_soon(pooling: Pooling):
-    cluster, driver = await pooling(("a", None, "silent"), connect_timeout=0.125)
-    with pytest.raises(AcquireTimeout):
-        await cluster.acquire(timeout=30)
-    assert driver["a"].max_logins_under_way <= 6
-    assert driver["a"].started <= 120
-
-
-async def test_a_node_that_failed_serves_soon_after_it_came_back(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "refused"))
-    caller = leasing(cluster)
-    await asyncio.sleep(10)
-    driver["a"].outcome = "ok"
-    began = now()
-    await cluster.release(await caller)
-    assert now() - began <= 1
-
-
-async def test_without_a_monitor_a_node_that_was_down_is_used_again(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "ok"), ("b", 0, "ok"), min_size=2)
-    await asyncio.sleep(1)
-    driver["a"].kill()
-    conns = await lease(cluster, 6)
-    assert {cluster.node_of(conn) for conn in conns} == {"b"}
-    assert cluster.stats().nodes["a"].health is Health.DOWN
-    for conn in conns:
-        await cluster.release(conn)
-    driver["a"].restart()
-    await asyncio.sleep(7)
-    assert cluster.stats().nodes["a"].health is Health.UP
-    assert books(cluster)["a"][0] >= 2
-
-
-async def test_a_wrong_password_everywhere_is_raised_at_once(pooling: Pooling):
-    cluster, _ = await pooling(("a", 0.0625, "wrong-password"), ("b", 0.125, "wrong-password"))
-    with pytest.raises(AllNodesFailed, match=r"every node failed \(target read-write\): a: .*wrong password; b: ") as caught:
-        await cluster.acquire()
-    assert (now(), sorted(caught.value.errors)) == (0.125, ["a", "b"])
-    assert isinstance(caught.value.__cause__, ExceptionGroup)
-
-
-async def test_a_wrong_password_on_one_node_is_no_reason_to_give_up(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0.0625, "wrong-password"), ("b", 0.125, "refused"))
-    caller = leasing(cluster)
-    await asyncio.sleep(5)
-    assert not caller.done()
-    driver["b"].outcome = "ok"
-    await cluster.release(await caller)
-
-
-async def test_a_database_that_came_to_exist_is_found_by_the_next_caller(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "wrong-password"))
-    with pytest.raises(AllNodesFailed):
-        await cluster.acquire()
-    driver["a"].outcome = "ok"
-    await cluster.release(await cluster.acquire())
-
-
-async def test_a_full_node_is_left_to_the_others(pooling: Pooling):
-    cluster, driver = await pooling(("a", 0, "overloaded"), ("b", 0, "ok"))
-    conns = await lease(cluster, 5)
-    assert {cluster.node_of(conn) for conn in conns} == {"b"}
-    assert driver["a"].started <= 2
-    for conn in conns:
-        await cluster.release(conn)
-
-
-async def test_a_failing_init_is_not_hidden(pooling: Pooling):
-    async def init(conn: FakeConnection) -> None:
-        raise FakeError(FailureKind.OTHER, "no such type")
-
-    cluster, driver = await pooling(("a", 0, "ok"), init=init)
-    with pytest.raises(AcquireTimeout, match="no such type"):
-        await cluster.acquire(timeout=2)
-    assert driver["a"].started < 20

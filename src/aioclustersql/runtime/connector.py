@@ -33,7 +33,7 @@ C = TypeVar("C")
 RETRY_FIRST, RETRY_MAX = 0.05, 1.0
 """`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
 CALM = 2
-"""With more callers at once nothing is logged in for learning alone: a burst makes the logins it needs and no more."""
+"""With more callers at once hardly anything is logged in for learning alone: a burst makes the logins it needs and few more."""
 GATE = 0.5
 """So many seconds a caller waits for another's cold race before he begins one himself; one takes over at a time."""
 

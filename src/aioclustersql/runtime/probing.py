@@ -22,6 +22,9 @@ C = TypeVar("C")
 
 EXPLORE = 0.01
 """This part of the connects also logs in on the node that was measured longest ago."""
+LEARN = 0.03
+"""With many callers at once this part of the connects logs in on a node of which little is known: its first login was slow,
+perhaps, and nobody would ever see that it is not."""
 FRESH = 1.0
 """A node measured within so many seconds needs no exploration."""
 
@@ -34,9 +37,10 @@ class Prober(Generic[C]):
         self._disposal = disposal
 
     def probe(self, field: Field, now: float, loop: asyncio.AbstractEventLoop, *, calm: bool) -> None:
-        """Log in where something is to be learnt; `calm`: few callers are connecting, so that it may be for learning alone."""
+        """Log in where something is to be learnt; `calm`: few callers are connecting, so that it may always be."""
         registry = self._registry
         candidates: list[Member[C]] = []
+        learning = calm or (bool(registry.unsettled) and registry.rng.random() < LEARN)
         for member in tuple(registry.unsettled) if registry.unsettled else ():
             if member.settled:
                 registry.unsettled.discard(member)
@@ -45,7 +49,7 @@ class Prober(Generic[C]):
             elif member.breaker.wants_probe(now) and not registry.watcher.watching:
                 registry.probing(member, now)
                 self._start(member, loop)
-            elif calm and member.usable and now >= member.avoid_until:
+            elif learning and member.usable and now >= member.avoid_until:
                 candidates.append(member)
         if field.together:
             return

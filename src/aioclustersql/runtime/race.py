@@ -92,7 +92,8 @@ class RaceRunner(Generic[C]):
         self._held: Opened[C] | None = None
         self._hold_until = math.inf
         self._order = order
-        self._race = Race(field.first, self._rest if len(registry.members) > len(field.first) else None, self._delays)
+        others = any(member.name not in field.first for member in registry.members)
+        self._race = Race(field.first, self._rest if others else None, self._delays)
 
     @property
     def logins(self) -> int:
