@@ -100,7 +100,7 @@ async def scene(servers: PostgresCluster, store: Store, how: str) -> Story:
             await asyncio.sleep(max(0.0, story.lost + 2.0 - loop.time()))
             await come_back(story, old, proxy)
             await asyncio.sleep(1.0)
-        # Else a session that was in COMMIT there waits for the standbys that have left it, and never sees that its client is gone.
+        # Else a session in COMMIT there waits for the standbys that have left it, and never sees that its client is gone.
         await asyncio.to_thread(old.set, synchronous_standby_names="")
     story.found = await store.found(new)
     return story

@@ -103,13 +103,12 @@ async def leases_on(scene: Scene, name: str, count: int) -> list[Any]:
     """So many leases on this node."""
     reader = scene.cluster.with_options(target=scene.engine.any_node)
     held: list[Any] = []
+    others: list[Any] = []  # kept until the end, so that the choice falls on the others' nodes less and less
     while len(held) < count:
         conn = await reader.acquire()
-        if scene.cluster.node_of(conn) == name:
-            held.append(conn)
-        else:
-            await reader.release(conn)
-            await asyncio.sleep(0.01)
+        (held if scene.cluster.node_of(conn) == name else others).append(conn)
+    for conn in others:
+        await reader.release(conn)
     return held
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from aioclustersql.errors import AcquireTimeout, TooManyWaiters
 from aioclustersql.node import Role
+from aioclustersql.policy.roundtrip import RoundTrip
 
 from .conftest import Pooling
 from .tools import books, lease, leasing, moment, now, warm
@@ -42,6 +43,23 @@ async def test_a_newcomer_does_not_overtake_those_who_wait(pooling: Pooling):
     assert (first.done(), second.done()) == (True, False)
     await cluster.release(first.result())
     await cluster.release(await second)
+
+
+async def test_who_waits_gets_a_node_that_has_become_far_meanwhile(pooling: Pooling):
+    cluster, _ = await pooling(("near", 0, "ok"), ("far", 0, "ok"), max_size=1)
+    held = {cluster.node_of(conn): conn for conn in await lease(cluster, 2)}
+    waiting = leasing(cluster)
+    await moment()
+    for name, seconds in (("near", 0.001), ("far", 0.5)):
+        member = cluster._registry.get(name)
+        member.round_trip = RoundTrip()
+        member.heard(now(), seconds)
+    await asyncio.sleep(0.0625)  # past what is kept of the nodes' places
+    await cluster.release(held["far"])
+    await asyncio.sleep(2)
+    assert waiting.done()
+    await cluster.release(held["near"])
+    await cluster.release(await waiting)
 
 
 async def test_who_waits_for_one_node_does_not_stop_those_who_want_another(pooling: Pooling):

@@ -110,16 +110,17 @@ def _cost_and_turn(offer: Offer) -> tuple[float, int]:
     return (offer.unit * (len(book.leased) + len(book.returning) + 1), book.chosen)
 
 
-def worth(serving: Serving, book: Book, waiting: int, queue: float = 0.0) -> bool:
+def worth(serving: Serving, book: Book, waiting: int, queue: float = 0.0, *, in_hand: bool = False) -> bool:
     """Whether somebody who waits is better served by a free connection there than by waiting for a near one.
 
-    `queue`: the seconds in which a near one is expected to come free for the last of those who wait.
+    `queue`: the seconds in which a near one is expected to come free for the last of those who wait. `in_hand`: the free one is
+    counted among those in use.
     """
     for offer in serving.near:
         if offer.book is book:
             return True
     limit = min((offer.unit * (offer.book.busy + waiting + 1) for offer in serving.near), default=float("inf"))
-    return any(offer.book is book and offer.cost < max(limit, queue) for offer in serving.far)
+    return any(offer.book is book and offer.cost - offer.unit * in_hand < max(limit, queue) for offer in serving.far)
 
 
 def uneven(serving: Serving) -> tuple[Book, Slot] | None:

@@ -86,19 +86,23 @@ class Queue(Generic[C]):
         """It goes to whoever has waited for longest, else it is idle."""
         ledger, book = self._pool.ledger, slot.book
         while ledger.waiting:
-            waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now))
+            waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now, in_hand=True))
             if waiter is None:
                 break
             ledger.withdraw(waiter)
             if self._hand_over(cast("Waiting[C]", waiter), slot, now):
                 return
         ledger.settle(slot, now)
+        for wants in list(ledger.groups):
+            # A far node is not worth it yet. When it is, nobody may come back to tell, so somebody has to look.
+            if any(offer.book is book for offer in self._pool.supply.of(wants, now).far):
+                self._pool.opener.consider(wants, now)
 
-    def _is_worth_it(self, wants: Wants, book: Book, now: float) -> bool:
-        """Whether those who want this are better served there than by waiting on."""
+    def _is_worth_it(self, wants: Wants, book: Book, now: float, *, in_hand: bool = False) -> bool:
+        """Whether those who want this are better served there, by an idle connection or the one in hand, than by waiting on."""
         serving = self._pool.supply.of(wants, now)
         queue = drain_time(self._pool.ledger, wants, [offer.book for offer in serving.near], now) if serving.far else 0.0
-        return worth(serving, book, self._pool.ledger.waiting, queue)
+        return worth(serving, book, self._pool.ledger.waiting, queue, in_hand=in_hand)
 
     def _hand_over(self, waiter: Waiting[C], slot: Pooled[C], now: float) -> bool:
         """False: he had left."""
