@@ -226,7 +226,8 @@ class ClusterView(Generic[C]):
         that is safe: a deadlock or a certification conflict, a node that fails or is demoted. `work` may so run several times.
 
         attempts: how many runs at most; None is the cluster's. timeout: seconds over all of them; None is `run_timeout`.
-        idempotent: run it again also when nobody knows whether COMMIT was carried out; running twice must do no harm.
+        idempotent: run it again also when nobody knows whether COMMIT was carried out; running twice must do no harm, and where
+            the transaction is read only it does none.
         target, isolation, readonly, deferrable: as for `transaction`.
 
         Raises what `work` raises, or the driver's error with notes when it may not run again; `TransactionOutcomeUnknown`, and
@@ -242,7 +243,8 @@ class ClusterView(Generic[C]):
         )
         limit = seconds(timeout, self._run_timeout, "timeout")
         runs = own.attempts if attempts is None else attempts
-        return await self._engine.runner_here().run(RunRequest(request, limit, runs, flag(idempotent, "idempotent")), work, *args)
+        harmless = flag(idempotent, "idempotent") or request.options.readonly
+        return await self._engine.runner_here().run(RunRequest(request, limit, runs, harmless), work, *args)
 
     def _wants(self, target: str | None, max_lag: float | None, max_lag_bytes: float | None) -> Wants:
         own = self._defaults.wants
