@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aioclustersql.errors import ConfigError, NotOpen, TransactionOutcomeUnknown
@@ -55,7 +57,7 @@ async def test_a_write_whose_commit_got_no_answer_is_not_run_again(pooling: Pool
 
 
 @pytest.mark.parametrize("options", [{"readonly": True}, {"target": "prefer-standby"}, {"idempotent": True}])
-async def test_what_does_no_harm_is_run_again_when_its_commit_got_no_answer(pooling: Pooling, options: dict[str, object]):
+async def test_what_does_no_harm_is_run_again_when_its_commit_got_no_answer(pooling: Pooling, options: dict[str, Any]):
     cluster, driver = await pooling(("a", 0, "ok"))
     losing_its_first_commit(driver["a"])
     assert await cluster.run(read, **options) == "a"
@@ -93,7 +95,7 @@ async def test_a_cluster_that_is_not_open_runs_nothing_and_begins_on_a_connectio
         ({"idempotent": "no"}, ConfigError, "idempotent is True or False"),
     ],
 )
-async def test_wrong_words_are_named(pooling: Pooling, options: dict[str, object], error: type[Exception], message: str):
+async def test_wrong_words_are_named(pooling: Pooling, options: dict[str, Any], error: type[Exception], message: str):
     cluster, _ = await pooling(("a", 0, "ok"))
     with pytest.raises(error, match=message):
         await cluster.run(read, **options)
