@@ -123,7 +123,7 @@ async def test_a_loop_that_is_blocked_for_two_seconds_does_nobody_harm(engine: E
         await all_up(cluster)
         changes, cuts = watch(cluster, HealthChanged), watch(cluster, Interrupted)
         conns = [await cluster.connect() for _ in range(3)]
-        for pause in (0.0, 0.31, 0.77):
+        for pause in (0.0, 0.31):
             await asyncio.sleep(pause)
             time.sleep(2)  # noqa: ASYNC251 - what it is about
         await asyncio.sleep(2)
@@ -139,14 +139,12 @@ async def test_a_network_silent_for_a_second_is_no_nodes_fault(engine: Engine, p
     async with engine.cluster({name: each.port for name, each in proxies.items()}) as cluster:
         await all_up(cluster)
         changes, cuts = watch(cluster, HealthChanged), watch(cluster, Interrupted)
-        for pause in (0.0, 0.3, 0.8):
-            await asyncio.sleep(pause)
-            for each in proxies.values():
-                await each.set_mode("hang")
-            await asyncio.sleep(1)
-            for each in proxies.values():
-                await each.set_mode("ok")
-            await asyncio.sleep(1)
+        for each in proxies.values():
+            await each.set_mode("hang")
+        await asyncio.sleep(1)
+        for each in proxies.values():
+            await each.set_mode("ok")
+        await asyncio.sleep(1)
         assert (changes, cuts) == ([], [])
     await engine.wait_left()
 

@@ -105,7 +105,9 @@ class Proxy:
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks)
+            for writer in self._writers:  # else a task that was cancelled might wait until all is sent, which nobody reads
+                writer.transport.abort()
+            await asyncio.wait(self._tasks, timeout=0.1)
         for writer in self._writers:
             writer.transport.abort()
         # Not `wait_closed`: a task that was cancelled in it has cancelled the future behind it for everybody. Two turns of the

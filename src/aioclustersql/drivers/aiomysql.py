@@ -10,7 +10,7 @@ Connections are aiomysql's own. What becomes of one in use is in `aiomysql_reset
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import aiomysql
 from pymysql.constants import COMMAND
@@ -82,16 +82,16 @@ class AiomysqlDriver:
                 exc.add_note(HOST_BLOCKED_NOTE)
             raise
         conn.autocommit_mode = wanted
-        aiomysql_reset.remember(conn)
+        conn.login = aiomysql_reset.login_of(conn)
         return conn
 
-    def _new(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
+    def _new(self, endpoint: Endpoint, password: str | None) -> Connection:
         arguments = dict(endpoint.arguments)
         if password is not None:
             arguments["password"] = as_latin1(password)
         tls: Tls | None = endpoint.extra
         context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
-        conn: aiomysql.Connection
+        conn: Connection
         if tls is None or context is None:
             conn = Connection(**arguments)
         else:
@@ -204,7 +204,8 @@ class AiomysqlDriver:
         """As `Driver.reset`, in one round trip (the first one of a connection to MariaDB in two). Raises 2014 in the middle of an
         unbuffered result. A proxy between has to take commands that are sent without waiting for each answer.
         """
-        await aiomysql_reset.reset(conn, baseline if isinstance(baseline, aiomysql_reset.Session) else None)
+        ours = cast("Connection", conn)  # as all that `connect` has made
+        await aiomysql_reset.reset(ours, baseline if isinstance(baseline, aiomysql_reset.Session) else None)
 
     def in_transaction(self, conn: aiomysql.Connection) -> bool:
         """As `Driver.in_transaction`. An error carries no status: what a deadlock rolled back shows with the next answer."""

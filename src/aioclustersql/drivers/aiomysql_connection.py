@@ -16,6 +16,7 @@ from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import CLIENT
 from pymysql.protocol import MysqlPacket
 
+from .aiomysql_reset import Session
 from .aiomysql_wire import drop
 
 __all__ = ["Connection", "TlsConnection"]
@@ -30,6 +31,9 @@ class Connection(aiomysql.Connection):
     Its socket gets its options while it is being read: aiomysql stops the reading and resumes it, twice, for a twentieth of what
     a login costs us. A packet that is here already is taken as it is: aiomysql awaits each twice, and a result is five at least.
     """
+
+    login: Session
+    """What a reset leads back to; set when it is logged in."""
 
     async def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> Any:
         packet = self._take_packet(packet_type)

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiomysql
 from pymysql.charset import charset_by_name
@@ -23,7 +21,10 @@ from pymysql.constants import COMMAND
 
 from .aiomysql_wire import answer, rows, run, text
 
-__all__ = ["Session", "assignment", "baseline", "remember", "reset"]
+if TYPE_CHECKING:
+    from .aiomysql_connection import Connection
+
+__all__ = ["Session", "assignment", "baseline", "login_of", "reset"]
 
 _RESET_CONNECTION = 0x1F
 _OUT_OF_STEP = 2014
@@ -49,11 +50,8 @@ _WHERE_AND_WHO = "SELECT DATABASE(), CURRENT_ROLE()"
 _ROLES = "SELECT role_name, is_default FROM information_schema.applicable_roles"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
-_logins: WeakKeyDictionary[aiomysql.Connection, Session] = WeakKeyDictionary()
 
-
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What a reset is to lead back to."""
 
     charset: str
@@ -71,9 +69,9 @@ class Session:
     """What reads the answers to it."""
 
 
-def remember(conn: aiomysql.Connection) -> None:
-    """Take down what the user of a new connection can change without a trace."""
-    _logins[conn] = Session(conn._charset, conn._encoding, conn.autocommit_mode, conn._db)
+def login_of(conn: aiomysql.Connection) -> Session:
+    """What the user of a new connection can change without a trace."""
+    return Session(conn._charset, conn._encoding, conn.autocommit_mode, conn._db)
 
 
 async def baseline(conn: aiomysql.Connection) -> Session:
@@ -92,7 +90,7 @@ async def baseline(conn: aiomysql.Connection) -> Session:
     return _planned(conn, Session(conn._charset, conn._encoding, conn.get_autocommit(), name, variables, role))
 
 
-async def reset(conn: aiomysql.Connection, session: Session | None) -> None:
+async def reset(conn: Connection, session: Session | None) -> None:
     """As `Driver.reset`; without a session, to that of the login."""
     result = conn._result
     if result is not None and result.unbuffered_active:
@@ -100,9 +98,9 @@ async def reset(conn: aiomysql.Connection, session: Session | None) -> None:
     conn._ensure_alive()
     await _read_to_the_end(conn)
     if session is None:
-        session = _logins[conn]
+        session = conn.login
         if not session.commands:
-            session = _logins[conn] = await _first(conn, session)
+            session = conn.login = await _first(conn, session)
     conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
     conn._write_bytes(session.commands)
     for read in session.answers:
@@ -117,7 +115,7 @@ async def _first(conn: aiomysql.Connection, login: Session) -> Session:
     if "MariaDB" in conn.get_server_info():
         roles = await rows(conn, _ROLES)
         default = next((_role(name) for name, is_default in roles if text(is_default) == "YES"), "NONE")
-        login = replace(login, role=default if roles else None)
+        login = login._replace(role=default if roles else None)
     return _planned(conn, login)
 
 
@@ -146,7 +144,7 @@ def _planned(conn: aiomysql.Connection, session: Session) -> Session:
     if settings:
         steps.append((COMMAND.COM_QUERY, f"SET {', '.join(settings)}", answer))
     commands = b"".join(_packet(command, argument.encode(session.encoding)) for command, argument, _ in steps)
-    return replace(session, commands=commands, answers=tuple(read for _, _, read in steps))
+    return session._replace(commands=commands, answers=tuple(read for _, _, read in steps))
 
 
 def _packet(command: int, argument: bytes) -> bytes:
