@@ -76,7 +76,8 @@ def test_it_goes_well_and_shows_a_table_at_the_end() -> None:
         assert f"*** {act}" in output
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in output.splitlines() if line.startswith("| pg")]
     assert [row[0] for row in table] == ["pg1", "pg2", "pg3"]
-    assert all(int(row[3].replace(",", "")) > 0 for row in table), output
+    wins = {row[0]: int(row[3].replace(",", "")) for row in table}
+    assert wins["pg3"] > wins["pg1"], output  # for most of so short a time it is the one that serves
     assert "connects made, 0 failed; the longest took" in output.splitlines()[-1]
     assert re.match(r"[\d,]+ writes committed, 0 failed", output.splitlines()[-2])
     assert len(traces.pids) > 10
