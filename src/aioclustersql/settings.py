@@ -12,28 +12,26 @@ from .policy.ledger import Limits
 from .runtime.choice import Stagger
 from .runtime.settings import PoolSettings, Settings
 
-__all__ = ["NO_LAG", "count", "hook", "lag", "limits", "read_settings", "seconds"]
+__all__ = ["count", "flag", "hook", "lag", "limits", "positive", "read_settings", "seconds"]
 
 C = TypeVar("C")
-
-NO_LAG = math.inf
 
 
 def seconds(value: float | None, default: float, what: str) -> float:
     """A time-out: `None` is the default, `math.inf` none at all. Raises `ValueError` when it is negative or no number."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
-        raise ValueError(f"{what} is seconds, 0 or more, math.inf for no limit, or None for the default; not {value!r}")
-    return float(value)
+    return _not_negative(value, default, f"{what} is seconds, 0 or more, math.inf for no limit, or None for the default")
 
 
 def lag(value: float | None, default: float, what: str) -> float:
     """How far behind a standby may be: `None` is the default."""
+    return _not_negative(value, default, f"{what} is a number, 0 or more, or None for the default")
+
+
+def _not_negative(value: float | None, default: float, wanted: str) -> float:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
-        raise ValueError(f"{what} is a number, 0 or more, or None for the default; not {value!r}")
+        raise ValueError(f"{wanted}; not {value!r}")
     return float(value)
 
 

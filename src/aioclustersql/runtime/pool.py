@@ -88,8 +88,8 @@ class Pool(Generic[C]):
             self.follower.keep_book(member)
         self.keeper.start()
 
-    async def stop(self, deadline: float) -> int:
-        """Let leases end until the deadline, then interrupt them. Returns how many were interrupted."""
+    async def stop(self, deadline: float) -> None:
+        """Let leases end until the deadline, then interrupt them."""
         self._closing = True
         self.keeper.stop()
         self.opener.stop()
@@ -99,7 +99,6 @@ class Pool(Generic[C]):
             book.closed = True
             self.close_idle(book)
         self.follower.wake()
-        interrupted = 0
         try:
             if self._any_leased():
                 self._all_back = self._all_back or self.loop.create_future()
@@ -108,10 +107,9 @@ class Pool(Generic[C]):
             await self.returner.wait(max(0.0, deadline - self.loop.time()))
         finally:  # also when the caller is cancelled: nothing may be left
             for member in {slot.member for slot in self._slots.values()}:
-                interrupted += self.cut(member, "it was closed itself")
+                self.cut(member, "it was closed itself")
             await self.adopter.over()
             await self.returner.cut()
-        return interrupted
 
     # -- acquire -------------------------------------------------------------------------------------------------------
 
