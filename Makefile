@@ -35,7 +35,7 @@ test-all: servers
 	done
 
 pytest: install servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
