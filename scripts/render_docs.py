@@ -18,10 +18,10 @@ __all__ = ["PAGES", "render"]
 _DOCS = Path(__file__).parents[1] / "docs"
 
 PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
-    _DOCS / "how-it-connects.md": (parts.targets, parts.transitions, parts.failures, parts.connecting),
-    _DOCS / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
-    _DOCS / "transactions.md": (parts.retries, parts.running),
-    _DOCS / "events.md": (parts.happenings,),
+    _DOCS / "explanation" / "how-it-connects.md": (parts.targets, parts.transitions, parts.failures, parts.connecting),
+    _DOCS / "explanation" / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
+    _DOCS / "explanation" / "transactions.md": (parts.retries, parts.running),
+    _DOCS / "reference" / "events.md": (parts.happenings,),
 }
 """The pages with parts made from the code."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.integration.snippets import ROOT, Hosts, blocks, on, program, run
 
 pytestmark = pytest.mark.integration
 
-PAGES = tuple(sorted((ROOT / "docs").glob("*.md")))
+PAGES = {page.name: page for page in sorted((ROOT / "docs").rglob("*.md"))}
+ELSEWHERE: frozenset[str] = frozenset()
+"""The pages whose code is run by a test file of their own, which names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ ON_GALERA = ("transactions.md", 3)
 
 
 def code_of(page: str, number: int) -> str:
-    return blocks(ROOT / "docs" / page, "python")[number]
+    return blocks(PAGES[page], "python")[number]
 
 
 @pytest.mark.parametrize(("page", "number"), SNIPPETS)
@@ -94,5 +97,12 @@ def test_the_code_for_aiomysql_keeps_what_is_committed(maria_hosts: Hosts) -> No
 
 
 def test_no_code_is_left_untested() -> None:
-    printed = {(page.name, number) for page in PAGES for number, _ in enumerate(blocks(page, "python"))}
+    here = {name: page for name, page in PAGES.items() if name not in ELSEWHERE}
+    printed = {(name, number) for name, page in here.items() for number, _ in enumerate(blocks(page, "python"))}
     assert printed == {*SNIPPETS, ON_GALERA}
+
+
+@pytest.mark.parametrize("page", sorted(ELSEWHERE))
+def test_a_page_that_is_tested_elsewhere_is_named_there(page: str) -> None:
+    others = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    assert [path for path in others if page in path.read_text()]
