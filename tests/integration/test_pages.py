@@ -13,7 +13,7 @@ from tests.integration.snippets import ROOT, Hosts, blocks, on, program, run
 pytestmark = pytest.mark.integration
 
 PAGES = {page.name: page for page in sorted((ROOT / "docs").rglob("*.md"))}
-ELSEWHERE: frozenset[str] = frozenset()
+ELSEWHERE = frozenset({"lose-a-node.md"})
 """The pages whose code is run by a test file of their own, which names them."""
 
 
@@ -70,6 +70,57 @@ SNIPPETS = {
         """,
         prints=r"nobody is down ConnectionRefusedError: .*\n",
     ),
+    ("tls.md", 0): Snippet(after="print(len(cluster.nodes))", prints=r"3\n", inside=False),
+    ("time-outs.md", 0): Snippet(prints=""),
+    ("drain-and-deploy.md", 0): Snippet(
+        before="""
+            async def restart(node):
+                assert cluster.stats().nodes[node].draining
+        """,
+        prints=r"(.* is free; 0 connections were cut off\n){3}",
+    ),
+    ("drain-and-deploy.md", 1): Snippet(after="print(len(cluster.nodes))", prints=r"3\n"),
+    ("test-your-application.md", 0): Snippet(
+        before="""logging.getLogger("aioclustersql").addHandler(logging.NullHandler())""",
+        after="""
+            for test in test_the_second_node_answers_while_the_first_is_silent, test_an_error_names_every_node:
+                await asyncio.to_thread(test)
+        """,
+        prints="",
+        inside=False,
+    ),
+    ("test-your-application.md", 1): Snippet(
+        after="print(list(pytest_asyncio_loop_factories(None, None)))", prints=r"\['virtual'\]\n", inside=False
+    ),
+    ("long-work.md", 0): Snippet(
+        after="""
+            async with cluster.acquire() as conn:
+                print(await conn.fetchval("SELECT count(*) FROM visits"))
+        """,
+        prints=r"2\n",
+    ),
+    ("long-work.md", 1): Snippet(after="print(rows)", prints=r"\[\]\n"),
+    ("long-work.md", 2): Snippet(
+        after="""
+            heard = asyncio.Queue()
+            listening = asyncio.create_task(listen("sales", lambda conn, pid, channel, payload: heard.put_nowait(payload)))
+            async with cluster.acquire() as other:
+                async def notified(payload):
+                    while heard.empty():
+                        await other.execute(f"NOTIFY sales, '{payload}'")
+                        await asyncio.sleep(0.02)
+                    while not heard.empty():
+                        last = await heard.get()
+                    return last
+                print(await notified("one"))
+                await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+                print(await notified("two"))
+            listening.cancel()
+            await asyncio.wait([listening])
+        """,
+        prints=r"one\ntwo\n",
+    ),
+    ("rotate-secrets.md", 0): Snippet(after="print(len(cluster.nodes))", prints=r"3\n", inside=False),
 }
 ON_GALERA = ("transactions.md", 3)
 
