@@ -59,7 +59,8 @@ def test_the_program_goes_on_while_its_nodes_are_taken_away(
     stand: subprocess.Popen[str], ports: dict[str, str], tmp_path: Path
 ) -> None:
     assert stand.stdin is not None
-    (code,), shown, words = blocks(PAGE, "python"), blocks(PAGE, "text"), [text.strip() for text in blocks(PAGE, "stand")]
+    (code,), shown, words = blocks(PAGE, "python"), blocks(PAGE, "text"), blocks(PAGE, "console")
+    words = [typed.strip().removeprefix("stand> ") for typed in words]
     first, second, _ = ports.values()
     assert lines(stand, 5) == moved(shown[0].removesuffix("stand>\n"), ports)
     (tmp_path / "beat.py").write_text(moved(code, ports).replace("sleep(0.5)", "sleep(0.05)"))
