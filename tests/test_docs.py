@@ -42,6 +42,11 @@ def test_a_page_has_the_tables_and_numbers_of_the_code(path: Path) -> None:
     assert page == render_docs.render(page, render_docs.PAGES[path]), "run: python -m scripts.render_docs"
 
 
+@pytest.mark.parametrize("path", render_docs.PICTURES, ids=lambda path: path.name)
+def test_a_picture_is_what_the_code_draws(path: Path) -> None:
+    assert path.read_text() == render_docs.PICTURES[path](), "run: python -m scripts.render_docs"
+
+
 def test_every_part_made_from_the_code_stands_in_one_page() -> None:
     made = [part.__name__ for parts in render_docs.PAGES.values() for part in parts]
     assert sorted(made) == sorted(docs_parts.__all__)
