@@ -57,7 +57,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
         for number, (curves, along, label) in enumerate(panels):
             _panel(axes[number // columns][number % columns], curves, along, label)
         figure.suptitle(title)
-        figure.savefig(folder / name, dpi=110)
+        figure.savefig(folder / name, dpi=80)
         plt.close(figure)
         written.append(folder / name)
     return written

@@ -47,7 +47,7 @@ _REASONS = {"": "a cold cluster asks all its nodes at once, and the logins that 
 def measure(context: Context) -> Outcome:
     """The row."""
     outcome = Outcome("first", "First usable connection with an ill first host")
-    bound, rounds = (1.0, 2) if context.quick else (10.0, 15)
+    bound, rounds = (0.5, 1) if context.quick else (10.0, 15)
     rows = []
     for driver in context.drivers:
         found = context.run(_measure(context.stand(driver), rounds, bound))
