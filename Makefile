@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 VERSIONS ?= 3.11 3.12 3.13
 ARGS ?=
-POOL_ARGS ?=
 
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -17,7 +16,7 @@ help:
 	@echo "make lint      ruff, mypy and import-linter"
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
-	@echo "make bench     measure what a connect costs, and a lease from the pool"
+	@echo "make bench     measure what connects and leases cost, beside the peers (ARGS='--list', ARGS='tail --quick')"
 	@echo "make docs      build the pages of docs/ into build/docs, warnings are errors"
 	@echo "make clean     remove environments and caches"
 
@@ -52,8 +51,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 bench: $(VENV)/.installed-bench servers
-	$(BIN)/python -m bench.connect $(ARGS)
-	$(BIN)/python -m bench.pool $(POOL_ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs

@@ -1,1 +1,1 @@
-"""What a connect costs: `python -m bench.connect`, or `make bench`."""
+"""What connects and leases cost, beside what a user would take instead: `python -m bench`, or `make bench`."""

@@ -6,23 +6,26 @@ Rule: what is measured is the pool's own code: the loops stand here, with nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiomysql
 import asyncpg
+import hasql.asyncpg
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from aioclustersql import Cluster
+from bench.peers import multi_host
 from bench.stands import Stand
 
-__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Ours", "Pool", "Psycopg", "PsycopgEntered", "Sqlalchemy"]
+__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Hasql", "Ours", "Pool", "Psycopg", "PsycopgEntered", "Sqlalchemy"]
 
 SIZE = 10
 _aiomysql: Any = aiomysql
+_hasql: Any = hasql.asyncpg
 
 
 class Pool(Protocol):
@@ -201,6 +204,38 @@ class Sqlalchemy:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+class Hasql:
+    """hasql's manager over asyncpg's pools, one for each host; its reset is asyncpg's."""
+
+    name = "hasql"
+    resets = "most"
+
+    def __init__(self, urls: Sequence[str], *, size: int = SIZE) -> None:
+        self._url = multi_host(urls)
+        self._size = -(-size // len(urls))
+        self._manager: Any = None
+
+    async def open(self) -> None:
+        sizes = {"min_size": self._size, "max_size": self._size}
+        self._manager = _hasql.PoolManager(self._url, pool_factory_kwargs=sizes)
+        await self._manager.ready()
+
+    async def cycle(self, times: int) -> None:
+        acquire = self._manager.acquire_master
+        for _ in range(times):
+            async with acquire():
+                pass
+
+    async def query(self, times: int) -> None:
+        acquire = self._manager.acquire_master
+        for _ in range(times):
+            async with acquire() as conn:
+                await conn.fetchval("SELECT 1")
+
+    async def close(self) -> None:
+        await self._manager.close()
 
 
 class Aiomysql:

@@ -1,7 +1,6 @@
 """What is measured against: a few real servers that listen on many loopback addresses, so that 30 nodes need no 30 servers.
 
-A stand also knows the raw driver: how a user would log in and out without us. Everything but `login` and `goodbye` blocks.
-Needs Linux, where all of 127.0.0.0/8 is loopback.
+Everything here blocks. Needs Linux, where all of 127.0.0.0/8 is loopback.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
-import aiomysql
-import asyncpg
 import pymysql
 
 from aioclustersql.demo.postgres import PostgresCluster
@@ -22,7 +19,6 @@ __all__ = ["DRIVERS", "ServerError", "Stand", "open_stand"]
 
 DRIVERS = ("aiomysql", "asyncpg")
 _MOST_CONNECTIONS = 500
-_aiomysql: Any = aiomysql
 _pymysql: Any = pymysql
 
 
@@ -45,14 +41,6 @@ class Stand(Protocol):
         """The logins that the servers have counted so far; counting adds none."""
         ...
 
-    async def login(self, node: int) -> Any:
-        """One login by the raw driver."""
-        ...
-
-    async def goodbye(self, conn: Any) -> None:
-        """What the driver's own documentation says to close a connection with."""
-        ...
-
 
 class MariadbStand:
     """Three nodes of one Galera cluster, with several addresses each; node 0, 3, 6 … are addresses of the first."""
@@ -61,15 +49,14 @@ class MariadbStand:
     rest = 0.0005
     _user = "app"
 
-    def __init__(self, ports: list[int], counters: list[Any], version: str, *, autocommit: bool) -> None:
+    def __init__(self, ports: list[int], counters: list[Any], version: str) -> None:
         self._ports = ports
         self._counters = counters
         self._version = version
-        self._autocommit = autocommit
 
     @classmethod
     @contextmanager
-    def open(cls, nodes: int, *, autocommit: bool) -> Iterator[MariadbStand]:
+    def open(cls, nodes: int) -> Iterator[MariadbStand]:
         """Servers for up to so many nodes; stopped and removed at the end, however it comes."""
         servers = min(nodes, 3)
         hosts = [f"127.0.0.{number}" for number in range(1, 2 + (nodes - 1) // servers)]
@@ -77,14 +64,14 @@ class MariadbStand:
             cluster = stack.enter_context(_free_galera(servers, hosts))
             ports = [node.port for node in cluster.nodes]
             counters = [stack.enter_context(_pymysql.connect(host=hosts[0], port=port, user="root")) for port in ports]
-            yield cls(ports, counters, str(counters[0].get_server_info()), autocommit=autocommit)
+            yield cls(ports, counters, str(counters[0].get_server_info()))
 
     def _address(self, node: int) -> tuple[str, int]:
         return f"127.0.0.{1 + node // len(self._ports)}", self._ports[node % len(self._ports)]
 
     def url(self, node: int) -> str:
         host, port = self._address(node)
-        return f"mysql://{self._user}:{PASSWORDS[self._user]}@{host}:{port}/test?autocommit={str(self._autocommit).lower()}"
+        return f"mysql://{self._user}:{PASSWORDS[self._user]}@{host}:{port}/test"
 
     def behind(self, nodes: int) -> str:
         servers = min(nodes, len(self._ports))
@@ -92,14 +79,6 @@ class MariadbStand:
 
     def logins(self) -> int:
         return sum(_connections(counter) for counter in self._counters)
-
-    async def login(self, node: int) -> Any:
-        host, port = self._address(node)
-        options = {"user": self._user, "password": PASSWORDS[self._user], "db": "test", "autocommit": self._autocommit}
-        return await _aiomysql.connect(host=host, port=port, **options)
-
-    async def goodbye(self, conn: Any) -> None:
-        await conn.ensure_closed()
 
 
 class PostgresStand:
@@ -146,20 +125,14 @@ class PostgresStand:
         self._logins += text.count(b"connection authorized: ")
         return self._logins
 
-    async def login(self, node: int) -> Any:
-        return await asyncpg.connect(host=f"127.0.0.{1 + node}", port=self._node.port, user="postgres", database="postgres")
 
-    async def goodbye(self, conn: Any) -> None:
-        await conn.close()
-
-
-def open_stand(driver: str, nodes: int, *, autocommit: bool = False, standbys: int = 0) -> AbstractContextManager[Stand]:
-    """Servers for one of `DRIVERS`. asyncpg knows nothing but autocommit, aiomysql starts with it off unless told.
+def open_stand(driver: str, nodes: int, *, standbys: int = 0) -> AbstractContextManager[Stand]:
+    """Servers for one of `DRIVERS`.
 
     `standbys`: of PostgreSQL, so many servers besides the primary, and no more nodes than servers.
     """
     if driver == MariadbStand.driver:
-        return MariadbStand.open(nodes, autocommit=autocommit)
+        return MariadbStand.open(nodes)
     return PostgresStand.open(nodes, standbys)
 
 

@@ -114,13 +114,26 @@ def test_an_unmeasured_node_comes_after_the_measured():
     assert ordered(Fake("new", None), Fake("old", 0.500)).first == ("old", "new")
 
 
-UNUSABLE = [Fake("x", usable=False), Fake("x", congested=True), Fake("x", role=Role.STANDBY)]
-"""Down, with too many unfinished lost logins, of the wrong role."""
+UNUSABLE = [Fake("x", usable=False), Fake("x", None, congested=True), Fake("x", role=Role.STANDBY)]
+"""Down, with too many unfinished lost logins and never measured, of the wrong role."""
 
 
 @pytest.mark.parametrize("flawed", UNUSABLE)
 def test_a_node_that_is_down_congested_or_unfit_is_in_the_reserve(flawed: Fake):
     assert ordered(flawed, Fake("good")) == Order(("good",), ("x",), cold=False)
+
+
+def test_a_congested_node_is_tried_after_one_other_and_not_after_two():
+    one = ordered(Fake("x", congested=True), Fake("good"))
+    two = ordered(Fake("x", congested=True), Fake("good"), Fake("too"))
+    assert one.rest(hedged=True) == (("good", "x"), ())
+    assert two.rest(hedged=True) == (("good", "too"), ("x",))
+    assert one.rest(hedged=False) == (("good",), ("x",))
+
+
+def test_when_all_are_congested_they_are_tried_in_their_order():
+    far, near = Fake("far", 0.5, congested=True), Fake("near", congested=True)
+    assert ordered(far, near, Fake("down", usable=False)) == Order(("near", "far"), ("down",), cold=False)
 
 
 def test_without_any_measurement_it_is_cold_and_all_are_first():

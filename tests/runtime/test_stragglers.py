@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -145,6 +146,25 @@ async def test_when_nothing_else_is_left_a_congested_node_is_tried_all_the_same(
         with pytest.raises(ConnectTimeout):
             await cluster.connect(timeout=0.125)
     assert driver["a"].started == 3
+
+
+async def test_one_stalled_login_in_a_hundred_is_hedged_however_many_of_them_still_hang(racing: Racing):
+    cluster, driver = racing(*((name, 0.002, "ok") for name in "abc"))
+    rng, took, log_in = random.Random(3), [], driver.connect
+
+    def connect(endpoint, password):
+        driver[endpoint.address].delay = rng.uniform(0.05, 3.0) if rng.random() < 0.01 else rng.uniform(0.0015, 0.0025)
+        return log_in(endpoint, password)
+
+    driver.connect = connect  # type: ignore[method-assign]
+    await learn(cluster, driver)
+    driver.trace.clear()
+    for _ in range(3_000):
+        began = asyncio.get_running_loop().time()
+        driver.terminate(await cluster.connect())
+        took.append(asyncio.get_running_loop().time() - began)
+    assert sorted(took)[2_997] <= 0.030
+    assert len(driver.starts) <= 1.05 * 3_000
 
 
 async def test_what_a_loser_took_is_a_sample(racing: Racing):

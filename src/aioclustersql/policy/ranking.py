@@ -21,6 +21,8 @@ BAND, NOISE = 1.5, 0.002
 """Latencies within this factor, or this many seconds, of each other count as equal: less is the scheduler's, not the node's."""
 UNDER_WAY = 2.0
 """A node about to answer for the first time counts as so many times as far as the nearest."""
+ALTERNATIVES = 2
+"""A connect that may hedge has so many nodes to try, congested ones when there are no others."""
 _DRAWS = 3
 
 
@@ -142,6 +144,18 @@ class Order(NamedTuple):
     reserve: tuple[str, ...]
     """Tried when nothing of `first` is left: never fail from memory alone."""
     cold: bool
+    congested: tuple[str, ...] = ()
+    """Measured and fit, but with as many unfinished lost logins as they may have."""
+
+    def rest(self, *, hedged: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the logins after the first go to, and the reserve.
+
+        A `hedged` connect has the congested among the former while there are not two others: where many connects follow each
+        other, a few logins that hang on every node must not leave the next one to hang without a hedge.
+        """
+        if hedged and len(self.first) < ALTERNATIVES:
+            return (*self.first, *self.congested), self.reserve
+        return self.first, (*self.congested, *self.reserve)
 
 
 def welcome(candidate: Candidate, target: Target, now: float) -> bool:
@@ -202,23 +216,30 @@ def order(candidates: Iterable[X], target: Target, now: float) -> Order:
     """The order of one connect; see the module's head.
 
     `first` holds the fit nodes with a closed breaker: those that fit fully before fallbacks, the avoided after the others, the
-    unmeasured last. With none, all are in `first`, to be tried at once.
+    unmeasured last. With none, the congested are, and without these all, to be tried at once.
     """
     tiers: dict[tuple[Fit, bool], list[tuple[float, X]]] = {}
+    crowd: list[tuple[float, X]] = []
     unmeasured: list[str] = []
     reserve: list[str] = []
     for candidate in candidates:
         fitness = candidate.fits[target]
-        if fitness is Fit.NO or not candidate.usable or candidate.congested:
+        estimate = candidate.login_estimate(now)
+        if fitness is Fit.YES and candidate.usable and candidate.congested and estimate is not None:
+            crowd.append((estimate, candidate))
+        elif fitness is Fit.NO or not candidate.usable or candidate.congested:
             reserve.append(candidate.name)
-        elif (estimate := candidate.login_estimate(now)) is None:
+        elif estimate is None:
             unmeasured.append(candidate.name)
         else:
             tiers.setdefault((fitness, now < candidate.avoid_until), []).append((estimate, candidate))
+    congested = tuple(_by_cost(crowd)) if crowd else ()
     if not tiers:
-        return Order(tuple(unmeasured or reserve), tuple(reserve if unmeasured else ()), cold=True)
+        if congested and not unmeasured:
+            return Order(congested, tuple(reserve), cold=False)
+        return Order(tuple(unmeasured or reserve), tuple(reserve if unmeasured else ()), cold=True, congested=congested)
     names = [name for key in sorted(tiers) for name in _by_cost(tiers[key])]
-    return Order((*names, *unmeasured), tuple(reserve), cold=False)
+    return Order((*names, *unmeasured), tuple(reserve), cold=False, congested=congested)
 
 
 def _about_to_answer(candidate: Candidate, now: float, low: float) -> bool:

@@ -154,7 +154,8 @@ class Attempt(Generic[C]):
         if not self.task.done():
             # Not asyncio.wait, which takes twice the time of one future and one timer: every connect waits here.
             self._waiter = waiter = self._loop.create_future()
-            until = min(self.started + HEDGE_MIN * len(self.member.attempts), deadline)
+            waited_for = max(1, len(self.member.attempts) - self.member.stragglers)
+            until = min(self.started + HEDGE_MIN * waited_for, deadline)
             timer = self._loop.call_at(until, self.wake)
             try:
                 await waiter

@@ -51,7 +51,7 @@ class Choice(Generic[C]):
             picked = self._pick(target, now)
             if picked is not None:
                 return Field((picked.name,), False, False)
-        first, _, cold = self.order(target, now)
+        first, _, cold, _ = self.order(target, now)
         if self._all_at_once:
             return Field(first, True, False)
         return Field(first if cold else first[:1], cold, cold)

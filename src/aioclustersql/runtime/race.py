@@ -56,6 +56,7 @@ class RaceRunner(Generic[C]):
         "_deadline",
         "_disposal",
         "_errors",
+        "_hedged",
         "_held",
         "_hold_until",
         "_logins",
@@ -92,6 +93,7 @@ class RaceRunner(Generic[C]):
         self._held: Opened[C] | None = None
         self._hold_until = math.inf
         self._order = order
+        self._hedged = not field.together
         others = any(member.name not in field.first for member in registry.members)
         self._race = Race(field.first, self._rest if others else None, self._delays)
 
@@ -229,8 +231,7 @@ class RaceRunner(Generic[C]):
         return Delays(min(hedge, half), min(failover, half))
 
     def _rest(self) -> tuple[Iterable[str], Iterable[str]]:
-        first, reserve, _ = self._order(self._loop.time())
-        return first, reserve
+        return self._order(self._loop.time()).rest(hedged=self._hedged)
 
     def _quiet_since(self, name: str) -> float:
         return self._attempts[name].quiet_since
