@@ -17,7 +17,6 @@ from .words import age, duration, size
 __all__ = ["page"]
 
 _LEVELS = {Health.UP: "good", Health.DOWN: "bad", Health.SUSPECT: "warning", Health.HALF_OPEN: "warning"}
-_ROLES = {"peer": "peer", "primary": "primary", "standby": "standby", "read-only": "read-only", "unknown": "unknown"}
 GAUGE = 100
 """The width of a gauge, in the units of its SVG."""
 
@@ -86,11 +85,11 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
         "level": level,
         "health": "draining" if node.draining else "degraded" if node.degraded and node.health is Health.UP else str(node.health),
         "since": _heard(node, moment),
-        "cause": node.cause or "",
+        "cause": "" if node.cause == node.last_error_message else node.cause or "",  # told once
         "draining": node.draining,
-        "role": _ROLES[node.role] + {True: ", writer", False: "", None: ""}[node.writer],
+        "role": str(node.role) + {True: ", writer", False: "", None: ""}[node.writer],
         "lag": _lag(node),
-        "round_trip": duration(node.round_trip),
+        "round_trip": duration(node.round_trip if node.health is Health.UP else None),
         "login": f"login {duration(node.latency)}" + (f", p95 {duration(node.p95)}" if node.p95 is not None else ""),
         "line": line.path,
         "line_label": spread,
@@ -122,7 +121,7 @@ def _heard(node: NodeStats, moment: datetime) -> str:
 def _lag(node: NodeStats) -> str:
     if node.lag is None:
         return "–" if not node.lag_bytes else size(node.lag_bytes)
-    text = "none" if node.lag == 0 else duration(node.lag)
+    text = "0 s" if node.lag == 0 else duration(node.lag)
     return f"{text} · {size(node.lag_bytes)}" if node.lag_bytes else text
 
 
