@@ -9,8 +9,10 @@ from typing import Protocol
 from .node import Health, Role
 
 __all__ = [
+    "AcquireFailed",
     "ConnectFailed",
     "Connected",
+    "DegradedChanged",
     "Event",
     "HealthChanged",
     "Interrupted",
@@ -27,6 +29,7 @@ __all__ = [
     "OutcomeUnknown",
     "RoleChanged",
     "RunRetried",
+    "SupersededChanged",
     "WriterChanged",
 ]
 
@@ -94,6 +97,22 @@ class RoleChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DegradedChanged(Event):
+    """The monitor saw that a node serves but is better left alone (a donor, or desynced), and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededChanged(Event):
+    """A node says that it is the primary and is not taken for it, and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WriterChanged(Event):
     """With `writers=N`: a node was elected to take the writes, or is it no more (`writer`)."""
 
@@ -157,6 +176,14 @@ class Connected(Event):
 @dataclass(frozen=True, slots=True)
 class ConnectFailed(Event):
     """A caller got an error instead of a connection."""
+
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireFailed(Event):
+    """A caller got an error instead of a pooled connection, `seconds` after he asked."""
 
     seconds: float
     error: str
