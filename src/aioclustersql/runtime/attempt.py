@@ -236,7 +236,7 @@ class Attempt(Generic[C]):
     async def _login(self) -> C:
         try:
             given = self._endpoint.password
-            self.secret = password = await _call(given) if callable(given) else given
+            self.secret = self.member.secret = password = await _call(given) if callable(given) else given
         except Exception as exc:
             self._failed(exc, of_the_node=False)
             raise

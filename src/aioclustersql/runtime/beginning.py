@@ -112,7 +112,8 @@ class Beginner(Generic[C]):
         self.leases.release(lease)
         trail.heed_cancel(exc)
         what = retry.action(kind, Phase.BEGINNING)
-        trail.failed(lease.node, f"BEGIN on node {lease.node}", exc, avoid=what is Action.ELSEWHERE)
+        text = self.registry.describe(lease.node, exc)
+        trail.failed(lease.node, f"BEGIN on node {lease.node}", exc, text, avoid=what is Action.ELSEWHERE)
         if what is Action.SURFACE:
             return None
         trail.faults += what is not Action.RECONNECT
