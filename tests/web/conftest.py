@@ -14,7 +14,7 @@ from aioclustersql.testing import FakeDriver
 
 from ..runtime.tools import FakeCluster, cluster_over
 
-TOKEN = "open sesame"  # noqa: S105 - of these tests
+TOKEN = "open sesame"
 
 
 @pytest.fixture

@@ -101,9 +101,7 @@ async def test_a_node_may_have_a_slash_in_its_name(client: httpx.AsyncClient, cl
     assert cluster.stats().nodes["rack 1/d"].draining
 
 
-async def test_what_was_done_and_refused_is_logged_without_the_token(
-    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-):
+async def test_what_was_done_and_refused_is_logged_without_the_token(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO, "aioclustersql.web")
     await client.post("/nodes/shop/b/resume", headers=KNOWS)
     await client.post("/nodes/shop/b/resume", headers={"Authorization": "Bearer guess"})

@@ -36,7 +36,7 @@ INBOX = 5000
 """Events between two turns of the loop that are looked at; with more the oldest are not."""
 
 
-class Full(Exception):  # noqa: N818 - the answer is 503, not a fault
+class Full(Exception):
     """As many watch as may."""
 
 
@@ -159,9 +159,7 @@ class Streams:
         stats = [cluster.stats() for cluster in self._clusters]
         for each in stats:
             self.history.sample(each, now)
-        reasons = {
-            each.name: self._readiness.reason(cluster, each) for cluster, each in zip(self._clusters, stats, strict=True)
-        }
+        reasons = {each.name: self._readiness.reason(cluster, each) for cluster, each in zip(self._clusters, stats, strict=True)}
         return page(stats, reasons, self.history, now)
 
     def _subscribe(self) -> None:
@@ -209,5 +207,3 @@ def encode(kind: str, data: Any, number: int | None = None) -> bytes:
     """A server-sent event."""
     head = "" if number is None else f"id: {number}\n"
     return f"{head}event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
-
-
