@@ -94,7 +94,7 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
         "line": line.path,
         "line_label": spread,
         "pool": _gauge(node.leased, node.returning, node.idle, stats.max_size),
-        "others": f"{_count(node.open, 'connection')} outside the pool" if node.open else "",
+        "others": f"+ {node.open} not of the pool" if node.open else "",
         "counts": f"{_count(node.wins, 'win')}, {_count(node.errors, 'error')}",
         "error": node.last_error_message or "",
         "error_at": "" if node.last_error is None else f"{node.last_error:%Y-%m-%d %H:%M:%S} UTC",
