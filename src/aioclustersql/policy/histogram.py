@@ -5,6 +5,7 @@ Rule: what is counted only grows, whenever and from whichever thread it is read.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 
 from ..stats import Histogram
@@ -18,25 +19,26 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class Tally:
     """One histogram that grows. A bucket has what is above the bound before it, up to its own."""
 
-    __slots__ = ("_at", "_high", "_low", "counts", "sums")
+    __slots__ = ("at", "counts", "high", "low", "sums")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.sums = [0.0] * (len(BOUNDS) + 1)
         # The bucket of the last sample: nearly always the next one's, too, and twice as quickly compared as searched for.
-        self._at, self._low, self._high = 0, -1.0, BOUNDS[0]
+        self.at, self.low, self.high = 0, -1.0, BOUNDS[0]
 
     def observe(self, seconds: float) -> None:
         """One sample."""
-        if not self._low < seconds <= self._high:
-            self._turn(seconds)
-        self.counts[self._at] += 1
-        self.sums[self._at] += seconds
+        if not self.low < seconds <= self.high:
+            self.turn(seconds)
+        self.counts[self.at] += 1
+        self.sums[self.at] += seconds
 
-    def _turn(self, seconds: float) -> None:
-        self._at = at = bisect_left(BOUNDS, seconds)
-        self._low = BOUNDS[at - 1] if at else -1.0
-        self._high = BOUNDS[at] if at < len(BOUNDS) else float("inf")
+    def turn(self, seconds: float) -> None:
+        """Go to this sample's bucket."""
+        self.at = at = bisect_left(BOUNDS, seconds)
+        self.low = BOUNDS[at - 1] if at else -1.0
+        self.high = BOUNDS[at] if at < len(BOUNDS) else math.inf
 
     def frozen(self, at_once: int = 0) -> Histogram:
         """As it is now; with so many more that took no time at all."""

@@ -173,10 +173,15 @@ class Member(Generic[C]):
         with suppress(TypeError):
             self._handed_out[key] = weakref.ref(conn, forget)
 
+    @property
+    def secrets(self) -> tuple[str | None, str | None]:
+        """Its passwords, as far as they are known: the given one, and the latest one that was fetched."""
+        password = self.endpoint.password
+        return password if isinstance(password, str) else None, self.secret
+
     def describe(self, exc: BaseException) -> str:
         """An exception that came from this node, in one line without its passwords."""
-        password = self.endpoint.password
-        return describe(exc, password if isinstance(password, str) else None, self.secret)
+        return describe(exc, *self.secrets)
 
     def heard(self, now: float, round_trip: float | None) -> None:
         """It answered something, within `round_trip` seconds."""

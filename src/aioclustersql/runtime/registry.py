@@ -26,6 +26,7 @@ from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
 from .journal import Journal
 from .member import Member
+from .spans import Spans
 from .standing import Standing
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Registry(Generic[C]):
         self.journal = Journal(name, bus)
         self.standing: Standing[C] = Standing(self.journal, writers)
         self.interruptions: Interruptions[C] = Interruptions(self.journal)
+        self.spans: Spans | None = None
         self.rng = random.Random()
         self.attempts: set[Attempt[C]] = set()
         self._driver = driver
@@ -95,6 +97,11 @@ class Registry(Generic[C]):
     def find(self, name: str) -> Member[C] | None:
         """The node of that name, if it is registered."""
         return self._members.get(name)
+
+    def address_of(self, name: str) -> str:
+        """Where a node is; its name for one that is not registered any more."""
+        member = self._members.get(name)
+        return name if member is None else member.endpoint.address
 
     def each(self, doing: Callable[[Member[C]], str]) -> str:
         """What every node is doing, in one line for a message."""
@@ -282,10 +289,9 @@ class Registry(Generic[C]):
         member.last_error = datetime.now(UTC)
         member.last_error_message = error
 
-    def describe(self, node: str, exc: BaseException) -> str:
-        """An exception that came from a node, in one line without its passwords."""
-        member = self.find(node)
-        return describe(exc) if member is None else member.describe(exc)
+    def describe(self, exc: BaseException) -> str:
+        """An exception in one line, without the passwords of any node."""
+        return describe(exc, *{secret for member in self.members for secret in member.secrets})
 
     def end_logins(self, member: Member[C], cause: str, *, but: Attempt[C] | None = None) -> None:
         """It answers nothing: what is under way there is in vain."""

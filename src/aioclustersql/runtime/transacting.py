@@ -107,7 +107,7 @@ class Transacting(Generic[C]):
             return
         begun.discard()
         self._trail.heed_cancel(exc, begun.cancelled_in_commit)
-        raise self._unknown(begun, f"{NO_ANSWER}: {self._beginner.registry.describe(begun.node, exc)}") from exc
+        raise self._unknown(begun, f"{NO_ANSWER}: {self._beginner.registry.describe(exc)}") from exc
 
     def _unknown(self, begun: Begun[C], why: str) -> Exception:
         self._beginner.registry.journal.unknown(begun.node, why)
