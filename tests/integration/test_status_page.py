@@ -171,8 +171,13 @@ def test_the_page_asks_where_it_cannot_listen(page: Page, site: Site, complaints
 
 def test_the_page_fits_a_telephone_follows_the_dark_and_needs_no_script(page: Page, browser: Browser, site: Site):
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    for width in (1280, 1100, 910, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        inside = "Array.from(document.querySelectorAll('section *')).every(each => each.closest('section').clientWidth + 2 >= "
+        assert page.evaluate(
+            inside + "each.getBoundingClientRect().right - each.closest('section').getBoundingClientRect().left)"
+        )
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     plain = browser.new_context(java_script_enabled=False)
