@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from aioclustersql import Cluster
 from aioclustersql.demo.postgres import PostgresCluster
@@ -30,10 +31,11 @@ class Operator:
 
     def value(self, metric: str, node: str, **labels: str) -> float | None:
         """What a scrape says of a node."""
-        more = "".join(f'.*{key}="{value}"' for key, value in labels.items())
-        line = rf'^aioclustersql_node_{metric}{{.*node="{node}"{more}.*}} (\S+)$'
-        found = re.search(line, render(self.cluster)[0].decode(), re.MULTILINE)
-        return None if found is None else float(found[1])
+        for family in text_string_to_metric_families(render(self.cluster)[0].decode()):
+            for sample in family.samples:
+                if sample.name == f"aioclustersql_node_{metric}" and {"node": node, **labels}.items() <= sample.labels.items():
+                    return sample.value
+        return None
 
     async def sees(self, what: Callable[[], bool], line: str, within: float = WITHIN) -> None:
         """Both the metrics and the log say it in that time."""
