@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from aioclustersql.demo.postgres import PostgresCluster
 
@@ -58,25 +58,31 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield context
-    context.close()
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """The browser's console."""
+    return []
 
 
-@pytest.fixture
-def page(context: BrowserContext, site: Site, complaints: list[str], postgres: PostgresCluster) -> Iterator[Page]:
-    """The page, live, with all nodes up."""
-    page = context.new_page()
-    said: list[str] = []
+@pytest.fixture(scope="module")
+def tab(browser: Browser, said: list[str]) -> Page:
+    page = browser.new_page()
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(site.url)
-    expect(page.locator("#live")).to_have_text("Live")
+    return page
+
+
+@pytest.fixture
+def page(tab: Page, site: Site, said: list[str], complaints: list[str], postgres: PostgresCluster) -> Iterator[Page]:
+    """The page, live, with all nodes up."""
+    tab.unroute_all()
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    said.clear()
+    tab.goto(site.url)
+    expect(tab.locator("#live")).to_have_text("Live")
     for node in postgres.nodes:
-        expect(health(page, node.name)).to_have_text("up")
-    yield page
+        expect(health(tab, node.name)).to_have_text("up")
+    yield tab
     assert [line for line in said if not any(re.search(pattern, line) for pattern in complaints)] == []
 
 
