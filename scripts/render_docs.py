@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the tables and pictures of docs/ anew from the code's own tables and constants; --check only compares.
 
-A part of a page between `<!-- NAME -->` and `<!-- end -->` belongs to the function of that name in `docs_parts`; the rest is
-written by hand. Run it with the project's environment: .venv/bin/python -m scripts.render_docs
+A part of a page between `<!-- NAME -->` and `<!-- end -->` belongs to the function of that name in `docs_parts` or
+`metrics_parts`; the rest is written by hand. Run it with the project's environment: .venv/bin/python -m scripts.render_docs
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from . import diagrams
+from . import diagrams, metrics_parts
 from . import docs_parts as parts
 
 __all__ = ["PAGES", "PICTURES", "render"]
@@ -23,6 +23,7 @@ PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
     _DOCS / "explanation" / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
     _DOCS / "explanation" / "transactions.md": (parts.retries, parts.running),
     _DOCS / "reference" / "events.md": (parts.happenings,),
+    _DOCS / "reference" / "metrics.md": (metrics_parts.cluster_metrics, metrics_parts.node_metrics, metrics_parts.buckets),
 }
 """The pages with parts made from the code."""
 

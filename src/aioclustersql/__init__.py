@@ -26,7 +26,7 @@ from .errors import (
     WrongLoop,
 )
 from .node import Health, Node, Role, Target
-from .stats import ClusterStats, NodeStats
+from .stats import ClusterStats, Histogram, NodeStats
 from .view import ClusterView
 
 __version__ = "0.1.0"
@@ -42,6 +42,7 @@ __all__ = [
     "ConfigError",
     "ConnectTimeout",
     "Health",
+    "Histogram",
     "LoginAbandoned",
     "NoNodeAvailable",
     "Node",

@@ -1,4 +1,8 @@
-"""What happened, as frozen values handed to listeners. A listener is synchronous; what it raises is logged, not raised."""
+"""What happened, as frozen values handed to listeners. A listener is synchronous; what it raises is logged, not raised.
+
+`connect` is a number of the call of `Cluster.connect` that a login belongs to, within its cluster; None: the pool's or the
+monitor's own login.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from typing import Protocol
 from .node import Health, Role
 
 __all__ = [
+    "AcquireFailed",
     "ConnectFailed",
     "Connected",
+    "DegradedChanged",
     "Event",
     "HealthChanged",
     "Interrupted",
@@ -27,6 +33,7 @@ __all__ = [
     "OutcomeUnknown",
     "RoleChanged",
     "RunRetried",
+    "SupersededChanged",
     "WriterChanged",
 ]
 
@@ -94,6 +101,22 @@ class RoleChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DegradedChanged(Event):
+    """The monitor saw that a node serves but is better left alone (a donor, or desynced), and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededChanged(Event):
+    """A node says that it is the primary and is not taken for it, and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WriterChanged(Event):
     """With `writers=N`: a node was elected to take the writes, or is it no more (`writer`)."""
 
@@ -116,6 +139,7 @@ class LoginStarted(Event):
 
     node: str
     reason: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +149,7 @@ class LoginSucceeded(Event):
     node: str
     seconds: float
     lost: bool
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +159,7 @@ class LoginFailed(Event):
     node: str
     seconds: float
     error: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +169,7 @@ class LoginCut(Event):
     node: str
     seconds: float
     why: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +179,21 @@ class Connected(Event):
     node: str
     seconds: float
     logins: int
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailed(Event):
     """A caller got an error instead of a connection."""
+
+    seconds: float
+    error: str
+    connect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireFailed(Event):
+    """A caller got an error instead of a pooled connection, `seconds` after he asked."""
 
     seconds: float
     error: str
