@@ -9,7 +9,7 @@ POOL_ARGS ?=
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: help test test-all pytest lint format demo bench install servers clean
+.PHONY: help test test-all pytest lint format demo bench docs install servers clean
 
 help:
 	@echo "make test      lint, then every test against real servers (ARGS='-k race' goes to pytest)"
@@ -18,6 +18,7 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
 	@echo "make bench     measure what a connect costs, and a lease from the pool"
+	@echo "make docs      build the pages of docs/ into build/docs, warnings are errors"
 	@echo "make clean     remove environments and caches"
 
 test: install servers
@@ -35,7 +36,7 @@ test-all: servers
 	done
 
 pytest: install servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
@@ -53,6 +54,10 @@ demo: $(VENV)/.installed-demo
 bench: $(VENV)/.installed-bench servers
 	$(BIN)/python -m bench.connect $(ARGS)
 	$(BIN)/python -m bench.pool $(POOL_ARGS)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "the pages are in build/docs/index.html"
 
 install: $(VENV)/.installed-dev
 
@@ -73,6 +78,11 @@ $(VENV)/.installed-demo: pyproject.toml
 $(VENV)/.installed-bench: pyproject.toml
 	scripts/make-venv.sh $(PYTHON) $(VENV)
 	$(INSTALL) . --group test --group bench
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml
+	scripts/make-venv.sh $(PYTHON) $(VENV)
+	$(INSTALL) '.[all]' --group docs
 	@touch $@
 
 clean:

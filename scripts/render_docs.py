@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tables of the pages in docs/ anew from the code's own tables and constants; --check only compares.
+"""Write the tables and pictures of docs/ anew from the code's own tables and constants; --check only compares.
 
 A part of a page between `<!-- NAME -->` and `<!-- end -->` belongs to the function of that name in `docs_parts` or
 `metrics_parts`; the rest is written by hand. Run it with the project's environment: .venv/bin/python -m scripts.render_docs
@@ -11,21 +11,25 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from . import diagrams
 from . import docs_parts as parts
 from . import metrics_parts
 
-__all__ = ["PAGES", "render"]
+__all__ = ["PAGES", "PICTURES", "render"]
 
 _DOCS = Path(__file__).parents[1] / "docs"
 
 PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
-    _DOCS / "how-it-connects.md": (parts.targets, parts.transitions, parts.failures, parts.connecting),
-    _DOCS / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
-    _DOCS / "transactions.md": (parts.retries, parts.running),
-    _DOCS / "events.md": (parts.happenings,),
+    _DOCS / "explanation" / "how-it-connects.md": (parts.targets, parts.transitions, parts.failures, parts.connecting),
+    _DOCS / "explanation" / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
+    _DOCS / "explanation" / "transactions.md": (parts.retries, parts.running),
+    _DOCS / "reference" / "events.md": (parts.happenings,),
     _DOCS / "reference" / "metrics.md": (metrics_parts.cluster_metrics, metrics_parts.node_metrics, metrics_parts.buckets),
 }
 """The pages with parts made from the code."""
+
+PICTURES: Mapping[Path, Callable[[], str]] = {_DOCS / "explanation" / "breaker.svg": diagrams.breaker}
+"""The files that are made from the code as a whole."""
 
 
 def render(page: str, made: Iterable[Callable[[], str]]) -> str:
@@ -39,17 +43,20 @@ def render(page: str, made: Iterable[Callable[[], str]]) -> str:
     return page
 
 
+def files() -> dict[Path, str]:
+    """All files that are made from the code, at least in parts, as they should be now."""
+    pages = {path: render(path.read_text(), made) for path, made in PAGES.items()}
+    return pages | {path: make() for path, make in PICTURES.items()}
+
+
 def main(arguments: list[str]) -> str | None:
-    """Write the pages, or say what is wrong with them."""
-    stale = []
-    for path, made in PAGES.items():
-        old = path.read_text()
-        new = render(old, made)
-        if old != new:
-            stale.append(path.name)
-            if arguments != ["--check"]:
-                path.write_text(new)
-    return f"out of date: {', '.join(stale)}; run scripts.render_docs" if stale and arguments == ["--check"] else None
+    """Write the files, or say what is wrong with them."""
+    stale = {path: text for path, text in files().items() if not path.exists() or path.read_text() != text}
+    if arguments == ["--check"]:
+        return f"out of date: {', '.join(path.name for path in stale)}; run scripts.render_docs" if stale else None
+    for path, text in stale.items():
+        path.write_text(text)
+    return None
 
 
 if __name__ == "__main__":

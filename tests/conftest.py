@@ -1,4 +1,4 @@
-"""Which event loop a test runs on, and what no test may leave behind.
+"""Which event loop a test runs on, in which worker of a parallel run, and what no test may leave behind.
 
 A test runs in virtual time, unless it is marked `integration` or `real_time`. Marked `every_loop`, it runs on each loop of its
 kind. Rule: after every async test no task is left, and the loop's exception handler was not called.
@@ -54,6 +54,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     if item.get_closest_marker("every_loop") is None:
         return dict([next(iter(factories.items()))])
     return {name: make for name, make in factories.items() if sys.version_info >= (3, 12) or not name.endswith("-eager")}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the Galera servers, one the others."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("integration") is None:
+        return item.path.stem
+    parameters = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    galera = "galera_turn" in getattr(item, "fixturenames", ()) or "galera" in parameters
+    return "galera" if galera else "postgres"
 
 
 def pytest_collection_finish() -> None:

@@ -17,9 +17,9 @@ from aioclustersql.config.tables import ClusterSection, File, MonitorSection, No
 from scripts import docs_parts, metrics_parts, render_docs
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
-SETTINGS = (ROOT / "docs" / "settings.md").read_text()
-ERRORS = (ROOT / "docs" / "errors.md").read_text()
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
+ERRORS = (ROOT / "docs" / "reference" / "errors.md").read_text()
 
 
 def table(page: str, heading: str) -> dict[str, str]:
@@ -42,6 +42,11 @@ def test_a_page_has_the_tables_and_numbers_of_the_code(path: Path) -> None:
     assert page == render_docs.render(page, render_docs.PAGES[path]), "run: python -m scripts.render_docs"
 
 
+@pytest.mark.parametrize("path", render_docs.PICTURES, ids=lambda path: path.name)
+def test_a_picture_is_what_the_code_draws(path: Path) -> None:
+    assert path.read_text() == render_docs.PICTURES[path](), "run: python -m scripts.render_docs"
+
+
 def test_every_part_made_from_the_code_stands_in_one_page() -> None:
     made = [part.__name__ for parts in render_docs.PAGES.values() for part in parts]
     assert sorted(made) == sorted([*docs_parts.__all__, *metrics_parts.__all__])
@@ -53,7 +58,7 @@ def test_a_page_without_a_part_is_noticed() -> None:
 
 
 def test_every_event_is_explained() -> None:
-    page = (ROOT / "docs" / "events.md").read_text()
+    page = (ROOT / "docs" / "reference" / "events.md").read_text()
     happenings = set(events.__all__) - {"Event", "Listener"}
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == happenings
 
@@ -86,7 +91,7 @@ def test_every_error_is_explained() -> None:
     assert sorted(explained) == sorted(errors.__all__)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "settings.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "reference" / "settings.md"], ids=lambda page: page.name)
 def test_every_target_is_named(page: Path) -> None:
     text = page.read_text()
     assert [target for target in Target if f"`{target}`" not in text] == []

@@ -54,10 +54,12 @@ async def test_every_target_gives_its_kind_cold_and_warm(engine: Postgres, stagg
     }
     for target, nodes in wanted.items():
         async with engine.unwatched(stagger=stagger) as cluster:
-            seen = set(await ask(cluster, 1, target))
-            seen |= set(await ask(cluster, 30, target))
-            assert seen <= nodes
-            assert seen == nodes or stagger == 0
+            counted = await ask(cluster, 1, target) + await ask(cluster, 30, target)
+            assert set(counted) == nodes or stagger == 0 or target == "prefer-standby"
+            if target == "prefer-standby":  # when both standbys are slow at the same moment, the primary will do
+                assert counted["pg1"] <= 2
+            else:
+                assert set(counted) <= nodes
 
 
 async def test_targets_take_turns_on_one_cluster(engine: Postgres) -> None:

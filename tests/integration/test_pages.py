@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.integration.snippets import ROOT, Hosts, blocks, on, program, run
 
 pytestmark = pytest.mark.integration
 
-PAGES = tuple(sorted((ROOT / "docs").glob("*.md")))
+PAGES = {page.name: page for page in sorted((ROOT / "docs").rglob("*.md"))}
+ELSEWHERE = frozenset({"monitor.md", "lose-a-node.md"})
+"""The pages whose code is run by a test file of their own, which names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,63 @@ SNIPPETS = {
         """,
         prints=r"nobody is down ConnectionRefusedError: .*\n",
     ),
+    ("tls.md", 0): Snippet(after="print(len(cluster.nodes))", prints=r"3\n", inside=False),
+    ("time-outs.md", 0): Snippet(prints=""),
+    ("drain-and-deploy.md", 0): Snippet(
+        before="""
+            async def restart(node):
+                assert cluster.stats().nodes[node].draining
+        """,
+        prints=r"(.* is free; 0 connections were cut off\n){3}",
+    ),
+    ("drain-and-deploy.md", 1): Snippet(after="print(len(cluster.nodes))", prints=r"3\n"),
+    ("test-your-application.md", 0): Snippet(
+        before="""logging.getLogger("aioclustersql").addHandler(logging.NullHandler())""",
+        after="""
+            for test in test_the_second_node_answers_while_the_first_is_silent, test_an_error_names_every_node:
+                await asyncio.to_thread(test)
+        """,
+        prints="",
+        inside=False,
+    ),
+    ("test-your-application.md", 1): Snippet(
+        after="print(list(pytest_asyncio_loop_factories(None, None)))", prints=r"\['virtual'\]\n", inside=False
+    ),
+    ("long-work.md", 0): Snippet(
+        after="""
+            async with cluster.acquire() as conn:
+                print(await conn.fetchval("SELECT count(*) FROM visits"))
+        """,
+        prints=r"2\n",
+    ),
+    ("long-work.md", 1): Snippet(after="print(rows)", prints=r"\[\]\n"),
+    ("long-work.md", 2): Snippet(
+        after="""
+            heard = asyncio.Queue()
+            listening = asyncio.create_task(listen("sales", lambda conn, pid, channel, payload: heard.put_nowait(payload)))
+            async with cluster.acquire() as other:
+                async def notified(payload):
+                    while heard.empty():
+                        await other.execute(f"NOTIFY sales, '{payload}'")
+                        await asyncio.sleep(0.02)
+                    while not heard.empty():
+                        last = await heard.get()
+                    return last
+                print(await notified("one"))
+                await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+                print(await notified("two"))
+            listening.cancel()
+            await asyncio.wait([listening])
+        """,
+        prints=r"one\ntwo\n",
+    ),
+    ("rotate-secrets.md", 0): Snippet(after="print(len(cluster.nodes))", prints=r"3\n", inside=False),
 }
 ON_GALERA = ("transactions.md", 3)
 
 
 def code_of(page: str, number: int) -> str:
-    return blocks(ROOT / "docs" / page, "python")[number]
+    return blocks(PAGES[page], "python")[number]
 
 
 @pytest.mark.parametrize(("page", "number"), SNIPPETS)
@@ -94,5 +148,12 @@ def test_the_code_for_aiomysql_keeps_what_is_committed(maria_hosts: Hosts) -> No
 
 
 def test_no_code_is_left_untested() -> None:
-    printed = {(page.name, number) for page in PAGES for number, _ in enumerate(blocks(page, "python"))}
+    here = {name: page for name, page in PAGES.items() if name not in ELSEWHERE}
+    printed = {(name, number) for name, page in here.items() for number, _ in enumerate(blocks(page, "python"))}
     assert printed == {*SNIPPETS, ON_GALERA}
+
+
+@pytest.mark.parametrize("page", sorted(ELSEWHERE))
+def test_a_page_that_is_tested_elsewhere_is_named_there(page: str) -> None:
+    others = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    assert [path for path in others if page in path.read_text()]

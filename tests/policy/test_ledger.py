@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import replace
 
@@ -205,7 +204,6 @@ def test_what_was_idle_for_too_long_is_outdated(ledger: Ledger[str]):
     book = ledger.open_book("a")
     [old] = idle(ledger, book)
     idle(ledger, book, now=5.0)
-    assert ledger.next_due() == old.idle_for
     assert ledger.outdated(old.idle_for - 0.001) == []
     assert ledger.outdated(old.idle_for) == [old]
 
@@ -242,11 +240,6 @@ def test_what_is_above_the_total_is_outdated_longest_idle_first(ledger: Ledger[s
     idle(ledger, b, now=2.0)
     ledger.limits = replace(LIMITS, max_total=2)
     assert ledger.outdated(3.0) == [oldest]
-
-
-def test_with_nothing_idle_nothing_is_due(ledger: Ledger[str]):
-    leased(ledger, ledger.open_book("a"))
-    assert ledger.next_due() == math.inf
 
 
 def test_what_is_put_back_is_idle_at_once_and_counts_as_used(ledger: Ledger[str]):

@@ -146,7 +146,6 @@ class Books(RuleBasedStateMachine):
             assert slot.state is State.IDLE
             self.drop(slot)
         assert self.ledger.outdated(self.now) == []
-        assert self.ledger.next_due() > self.now
 
     @rule()
     def spread(self) -> None:

@@ -323,13 +323,6 @@ class Ledger(Generic[W]):
             found += sorted(rest, key=lambda slot: slot.since)[: math.ceil(over)]
         return found
 
-    def next_due(self) -> float:
-        """When `outdated` may find something that it does not find now."""
-        return min(
-            (min(slot.retire_at, slot.since + slot.idle_for) for book in self.books.values() for slot in book.idle),
-            default=math.inf,
-        )
-
     def spare_elsewhere(self, serving: list[Book]) -> Slot | None:
         """The connection idle for longest on a node that does not serve: closed, it makes room below `max_total`."""
         idle = [book.idle[0] for book in self.books.values() if book.idle and book not in serving]
