@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from . import diagrams
+from . import diagrams, metrics_parts
 from . import docs_parts as parts
-from . import metrics_parts
 
 __all__ = ["PAGES", "PICTURES", "render"]
 
