@@ -13,7 +13,7 @@ from tests.integration.snippets import ROOT, Hosts, blocks, on, program, run
 pytestmark = pytest.mark.integration
 
 PAGES = {page.name: page for page in sorted((ROOT / "docs").rglob("*.md"))}
-ELSEWHERE = frozenset({"lose-a-node.md"})
+ELSEWHERE = frozenset({"monitor.md", "lose-a-node.md"})
 """The pages whose code is run by a test file of their own, which names them."""
 
 
