@@ -10,6 +10,7 @@ from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
 from ..policy.ledger import Limits
 from ..policy.ranking import Fit
+from ..policy.retry import RetryBudget
 from .beginning import Beginner
 from .connector import Connector
 from .hooks import NoHooks
@@ -34,6 +35,7 @@ class Engine(Generic[C]):
         self.settings = settings
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
+        self.budget = RetryBudget()
         self._pool: Pool[C] | None = None
         self._runner: Runner[C] | None = None
         self._monitor: Monitor[C] | None = None
@@ -76,7 +78,7 @@ class Engine(Generic[C]):
         registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
-        self._runner = Runner(Beginner(registry, self._pool))
+        self._runner = Runner(Beginner(registry, self._pool), self.budget)
         registry.hooks = self._pool.follower
         self.connector.disposal.adopt = self._pool.adopter.adopt
         if settings.monitor_interval is not None:
