@@ -68,7 +68,6 @@ async def stand(
             yield Stand(engine, cluster, alchemy, async_sessionmaker(alchemy, expire_on_commit=False), opened)
         finally:
             await alchemy.dispose()
-    await engine.wait_left()
 
 
 def note(engine: SyncEngine, opened: list[Any]) -> None:
