@@ -33,13 +33,13 @@ async def note(conn: asyncpg.Connection, name: str) -> int:
 
 
 @get("/")
-async def hello(name: str = "world") -> dict[str, str]:
-    return await readers.run(greet, name)
+async def hello(request: Request[Any, Any, Any]) -> dict[str, str]:
+    return await readers.run(greet, request.query_params.get("name", "world"))
 
 
 @post("/")
-async def visit(name: str = "world") -> dict[str, int]:
-    return {"visits": await cluster.run(note, name)}  # committed when it returns
+async def visit(request: Request[Any, Any, Any]) -> dict[str, int]:
+    return {"visits": await cluster.run(note, request.query_params.get("name", "world"))}  # committed when it returns
 
 
 @get("/readyz", sync_to_thread=False)

@@ -1,4 +1,4 @@
-"""What the tests of `aioclustersql.sqlalchemy` share: a table as a model, the dialects, and an engine with its sessions on each."""
+"""What the tests of `aioclustersql.sqlalchemy` share: a model, the dialects, and an engine with its sessions on each."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def serve_all(nodes: str, folder: Path) -> AsyncIterator[list[Service]]:
             environment = os.environ | {"NODES": nodes, "PYTHONPATH": f"{EXAMPLES}:{os.environ.get('PYTHONPATH', '')}"}
             process = subprocess.Popen(_command(app, port), stdout=file, stderr=file, env=environment)
             stack.callback(_end, process)
-            limits = httpx.Limits(max_connections=200)
+            limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)  # a server may close one that is kept
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False, limits=limits)
             services.append(Service(app, process, log, await stack.enter_async_context(client)))
         for service in services:

@@ -40,6 +40,8 @@ class Told:
     ready: httpx.Response
     under_fire: list[httpx.Response] = field(default_factory=list)
     promoted: list[httpx.Response] = field(default_factory=list)
+    sure: int = 0
+    """So many of these were answered before the standby was promoted; the old primary may have kept some for itself."""
     without: list[httpx.Response] = field(default_factory=list)
     unready: httpx.Response | None = None
     again: httpx.Response | None = None
@@ -78,7 +80,7 @@ async def act(servers: PostgresCluster, folder: Path) -> Scene:
 
         first, second = servers.standbys
         firing = [asyncio.create_task(fire(service, told[service.app].under_fire)) for service in services]
-        await until_answered([told[service.app].under_fire for service in services], CLIENTS // 4)
+        await until_answered([told[service.app].under_fire for service in services], CLIENTS // 8)
         await asyncio.gather(asyncio.to_thread(first.kill9), asyncio.to_thread(second.freeze))
         await asyncio.gather(*firing)
 
@@ -88,6 +90,8 @@ async def act(servers: PostgresCluster, folder: Path) -> Scene:
         await until_answered([told[service.app].promoted for service in services], 5)
         await asyncio.to_thread(primary.freeze)
         await asyncio.to_thread(standby.promote)
+        for each in told.values():
+            each.sure = len(each.promoted)
         await asyncio.gather(*writing)
         names = await asyncio.to_thread(standby.sql, "select name from visits")
 
@@ -99,7 +103,8 @@ async def act(servers: PostgresCluster, folder: Path) -> Scene:
         for service in services:
             told[service.app].again = await answered(service)
 
-        await asyncio.gather(*(shut(service, told[service.app]) for service in services), unlock(servers, services))
+        for app, answers in (await shut(services, servers)).items():
+            told[app].at_the_end = answers
     return Scene(told, standbys, set(addresses.values()), seen, Counter(name for (name,) in names))
 
 
@@ -118,12 +123,11 @@ async def calm(servers: PostgresCluster, service: Service) -> tuple[Told, list[s
 
 
 async def fire(service: Service, told: list[httpx.Response]) -> None:
-    """So many clients at once, each with two requests; every fourth client writes."""
+    """So many requests at once; every fourth is a write."""
 
     async def ask(client: int) -> None:
-        for number in range(2):
-            method = "POST" if client % 4 == 0 else "GET"
-            told.append(await service.client.request(method, "/", params={"name": f"{service.app} {client}.{number}"}))
+        method = "POST" if client % 4 == 0 else "GET"
+        told.append(await service.client.request(method, "/", params={"name": f"{service.app} {client}"}))
 
     async with asyncio.TaskGroup() as group:
         for client in range(CLIENTS):
@@ -154,24 +158,24 @@ async def answered(service: Service) -> httpx.Response:
     return await service.client.post("/", params={"name": "again"})
 
 
-async def shut(service: Service, told: Told) -> None:
-    """Requests that wait for a lock when the service is told to end."""
-    asked = [asyncio.create_task(service.client.post("/", params={"name": f"end {number}"})) for number in range(3)]
-    told.at_the_end = list(await asyncio.gather(*asked))
-
-
-async def unlock(servers: PostgresCluster, services: Sequence[Service]) -> None:
-    """Hold the lock until all of them wait for it and every service has been told to end."""
+async def shut(services: Sequence[Service], servers: PostgresCluster) -> dict[str, list[httpx.Response]]:
+    """Each is told to end while requests wait there for a lock, and has heard of it when they get it."""
     conn = await asyncpg.connect(servers.primary.dsn())
-    async with conn.transaction():
-        await conn.execute("lock table visits in access exclusive mode")
-        async with asyncio.timeout(20):
-            while await asyncio.to_thread(servers.primary.value, _WAITING) != str(3 * len(services)):
-                await asyncio.sleep(0.02)
-        for service in services:
-            service.terminate()
-        await asyncio.gather(*(refusing(service) for service in services))
-    await conn.close()
+    async with asyncio.TaskGroup() as group:
+        async with conn.transaction():
+            await conn.execute("lock table visits in access exclusive mode")
+            asked = {
+                service.app: [group.create_task(service.client.post("/", params={"name": "end"})) for _ in range(3)]
+                for service in services
+            }
+            async with asyncio.timeout(20):
+                while await asyncio.to_thread(servers.primary.value, _WAITING) != str(3 * len(services)):
+                    await asyncio.sleep(0.02)
+            for service in services:
+                service.terminate()
+            await asyncio.gather(*(refusing(service) for service in services))
+        await conn.close()
+    return {app: [task.result() for task in tasks] for app, tasks in asked.items()}
 
 
 async def refusing(service: Service) -> None:
@@ -230,7 +234,7 @@ def test_a_commit_without_an_answer_is_a_503_that_asks_for_no_other_try(scene: S
 @each_app
 def test_no_request_of_200_clients_fails_while_a_node_is_killed_and_another_frozen(scene: Scene, app: str) -> None:
     answers = scene.told[app].under_fire
-    assert len(answers) == 2 * CLIENTS
+    assert len(answers) == CLIENTS
     assert failures(answers) == Counter()
 
 
@@ -240,7 +244,7 @@ def test_every_write_of_a_promotion_is_kept_once_or_unknown(scene: Scene, app: s
     assert failures(promoted) == Counter()
     for number, answer in enumerate(promoted):
         kept = scene.kept[f"{app} after {number}"]
-        assert kept == 1 if answer.is_success and number >= 10 else kept in (0, 1)
+        assert kept in ({1} if answer.is_success and number >= scene.told[app].sure else {0, 1})
 
 
 @each_app
