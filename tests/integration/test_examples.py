@@ -18,6 +18,7 @@ from tests.servers.galera import GaleraCluster
 
 pytestmark = pytest.mark.integration
 
+
 def run(name: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PYTHON, EXAMPLES / name, *arguments],
@@ -86,3 +87,48 @@ def test_from_config_names_what_is_wrong_with_the_file(tmp_path: Path) -> None:
     assert f"{config}: 3 errors" in done.stderr
     assert "nodes[0].hots (db1): unknown key; did you mean 'host'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_sqlalchemy_orm_writes_in_units_and_reads_from_a_standby(postgres: PostgresCluster) -> None:
+    pieces, written, counted, standby = lines_of(run("sqlalchemy_orm.py", NODES=nodes_of(postgres)))
+    assert (pieces, standby) == ("7 apples", "a standby: True")
+    assert written == f"written on 127.0.0.1:{postgres.primary.port}"
+    assert re.fullmatch(r"counted on 127\.0\.0\.1:(\d+) so far: [12]", counted)
+    assert f":{postgres.primary.port} " not in counted
+
+
+def test_own_pool_writes_on_the_primary_and_reads_from_a_standby(postgres: PostgresCluster) -> None:
+    writing, reading = lines_of(run("own_pool.py", NODES=nodes_of(postgres)))
+    assert writing == f"writing on 127.0.0.1:{postgres.primary.port} False"
+    assert reading in [f"reading on 127.0.0.1:{node.port} True" for node in postgres.standbys]
+
+
+_REVISION = """
+revision = "one"
+down_revision = None
+
+from alembic import op
+
+def upgrade():
+    op.execute("CREATE TABLE alembic_made (id INT PRIMARY KEY)")
+
+def downgrade():
+    op.execute("DROP TABLE alembic_made")
+"""
+
+
+@pytest.mark.parametrize("servers", ["postgres", "galera"])
+def test_alembic_env_migrates_where_writes_are_taken(request: pytest.FixtureRequest, servers: str, tmp_path: Path) -> None:
+    found: PostgresCluster | GaleraCluster = request.getfixturevalue(servers)
+    migrations = tmp_path / "migrations"
+    (migrations / "versions").mkdir(parents=True)
+    (migrations / "env.py").write_text((EXAMPLES / "alembic_env.py").read_text())
+    (migrations / "versions" / "one.py").write_text(_REVISION)
+    (tmp_path / "alembic.ini").write_text(f"[alembic]\nscript_location = {migrations}\nnodes = {nodes_of(found)}\n")
+    made = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'alembic_made'"
+    for direction, tables in (("upgrade", "head"), 1), (("downgrade", "base"), 0):
+        command = [*PYTHON, "-m", "alembic", "-c", str(tmp_path / "alembic.ini"), *direction]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        node = found.primary if isinstance(found, PostgresCluster) else found.nodes[0]
+        assert int(node.sql(made)[0][0]) == tables

@@ -83,8 +83,9 @@ async def test_a_session_does_what_sessions_do(driver: str, servers: Any) -> Non
 async def test_what_is_not_for_an_engine_on_a_cluster_is_refused(postgres: PostgresCluster) -> None:
     async with stand("asyncpg", postgres) as here:
         for name in ("url", "creator", "async_creator", "pool_pre_ping"):
+            options: dict[str, Any] = {name: True}
             with pytest.raises(ConfigError, match=f"{name} is not for an engine on a cluster"):
-                create_async_engine(here.cluster, **{name: True})
+                create_async_engine(here.cluster, **options)
         stranger = plain_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
         with pytest.raises(ConfigError, match=r"was not made by aioclustersql\.sqlalchemy\.create_async_engine"):
             await run(async_sessionmaker(stranger), add, "key")

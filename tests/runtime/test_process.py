@@ -89,7 +89,9 @@ def test_a_loop_that_ends_without_close_says_so_once_and_does_not_hang(loop: str
         *("-W", "always"),
     )
     assert (code, said) == (0, ["over"])
-    assert [line for line in errors if "Warning" in line] == [line for line in errors if "RuntimeWarning: cluster 'shop' was" in line]
+    assert [line for line in errors if "Warning" in line] == [
+        line for line in errors if "RuntimeWarning: cluster 'shop' was" in line
+    ]
     assert len([line for line in errors if "Warning" in line]) == 1, errors
     assert not [line for line in errors if "Traceback" in line], errors
 
