@@ -19,9 +19,18 @@ __all__ = ["by_name", "checked", "for_url"]
 
 _OURS = {
     "aiomysql": "aioclustersql.drivers.aiomysql:AiomysqlDriver",
+    "aiosqlite": "aioclustersql.drivers.aiosqlite:AiosqliteDriver",
+    "asyncmy": "aioclustersql.drivers.asyncmy:AsyncmyDriver",
     "asyncpg": "aioclustersql.drivers.asyncpg:AsyncpgDriver",
+    "psycopg": "aioclustersql.drivers.psycopg:PsycopgDriver",
 }
-_SCHEMES = {"mysql": "aiomysql", "mariadb": "aiomysql", "postgresql": "asyncpg", "postgres": "asyncpg"}
+_SCHEMES = {
+    "mysql": "aiomysql",
+    "mariadb": "aiomysql",
+    "postgresql": "asyncpg",
+    "postgres": "asyncpg",
+    "sqlite": "aiosqlite",
+}
 """What a URL means that names no driver; `mysql+aiomysql://` and the like name theirs after the plus."""
 _GROUP = "aioclustersql.drivers"
 
