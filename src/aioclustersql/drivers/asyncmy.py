@@ -67,14 +67,14 @@ class AsyncmyDriver(MySQLDriver[asyncmy.Connection]):
             arguments["password"] = as_latin1(password)
         tls: Tls | None = endpoint.extra
         context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
-        conn = Connection(**arguments, ssl=context)
+        conn = Connection(**arguments, ssl=context)  # type: ignore[no-untyped-call]
         conn.tls_required = tls is not None and tls.required
         if "read_default_file" in arguments:
             conn._unix_socket = arguments.get("unix_socket")
             conn._host, conn._port = arguments.get("host", "localhost"), arguments.get("port", 3306)
         return conn
 
-    async def close(self, conn: asyncmy.Connection) -> None:
+    async def close(self, conn: Any) -> None:
         """Say goodbye, so that the server counts no aborted client, and wait until the socket is closed."""
         transport = conn._transport
         if transport is None:
@@ -96,6 +96,6 @@ class AsyncmyDriver(MySQLDriver[asyncmy.Connection]):
         """Whether it was closed here, or an end of file or error from the server has been seen; asyncmy's flag says it late."""
         return not conn._connected or bool(conn._stream_broken)
 
-    def last_received(self, conn: asyncmy.Connection) -> float | None:
+    def last_received(self, conn: Any) -> float | None:
         """As `Driver.last_received`."""
         return last_received(conn._transport)

@@ -6,6 +6,7 @@ Rule: nothing that a user can see differs, but for a login that is refused and f
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ __all__ = ["WIRE", "AsyncmyWire", "Connection", "drop"]
 _CLIENT_SSL = 1 << 11
 
 
-class Connection(asyncmy.Connection):  # type: ignore[misc]  # asyncmy's stubs are not strict
+class Connection(asyncmy.Connection):
     """A connection that refuses what asyncmy would not, and is asyncmy's own in everything else.
 
     With TLS preferred a server that cannot encrypt is talked to in the clear (asyncmy would ask it to encrypt all the same); with
@@ -32,15 +33,26 @@ class Connection(asyncmy.Connection):  # type: ignore[misc]  # asyncmy's stubs a
 
     login: Session
     """What a reset leads back to; set when it is logged in."""
-    tls_required = False
+    tls_required: bool = False
+
+    # asyncmy's own, which its stubs leave out
+    autocommit_mode: bool | None
+    server_capabilities: int
+    _client_flag: int
+    _connected: bool
+    _host: str
+    _port: int
+    _ssl_context: ssl.SSLContext | None
+    _stream_broken: bool
+    _unix_socket: str | None
 
     @property
     def connected(self) -> bool:
         """Whether it is open, as far as this side can know; asyncmy's own says so of lost ones too."""
-        return bool(self._connected) and not self._stream_broken
+        return self._connected and not self._stream_broken
 
     async def _get_server_information(self) -> None:
-        await super()._get_server_information()
+        await super()._get_server_information()  # type: ignore[misc]
         if self._ssl_context is None or self.server_capabilities & _CLIENT_SSL:
             return
         if self.tls_required:
@@ -50,7 +62,7 @@ class Connection(asyncmy.Connection):  # type: ignore[misc]  # asyncmy's stubs a
 
     def _close_on_cancel(self) -> None:
         drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one
-        super()._close_on_cancel()
+        super()._close_on_cancel()  # type: ignore[misc]
 
 
 class AsyncmyWire(Wire):
