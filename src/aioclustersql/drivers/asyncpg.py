@@ -188,6 +188,8 @@ class AsyncpgDriver:
 
 
 def _classify_one(exc: BaseException) -> FailureKind:
+    if isinstance(exc, ConfigError):
+        return FailureKind.CONFIGURATION
     if isinstance(exc, asyncpg.PostgresError):
         fields = exc.as_dict()
         severity = fields.get("severity_en") or fields.get("severity")
