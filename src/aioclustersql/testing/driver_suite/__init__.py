@@ -25,8 +25,15 @@ from .stand import Stand  # noqa: E402
 from .transactions import TransactionPromises  # noqa: E402
 
 __all__ = [
-    *("DriverSuite", "NetworkDriverSuite", "Line", "Stand"),
-    *("LoginPromises", "NetworkPromises", "OptionPromises", "SessionPromises", "TransactionPromises"),
+    "DriverSuite",
+    "Line",
+    "LoginPromises",
+    "NetworkDriverSuite",
+    "NetworkPromises",
+    "OptionPromises",
+    "SessionPromises",
+    "Stand",
+    "TransactionPromises",
 ]
 
 
