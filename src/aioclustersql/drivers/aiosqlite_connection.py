@@ -29,6 +29,8 @@ class Session(NamedTuple):
     row_factory: Any
     text_factory: Any
     isolation_level: Any
+    whole: bool
+    """Whether everything could be asked for."""
 
 
 class Connection(aiosqlite.Connection):

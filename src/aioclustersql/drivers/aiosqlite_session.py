@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from ..errors import ConfigError
 from .aiosqlite_connection import Connection, Session
@@ -15,12 +18,13 @@ from .base import Transaction, TransactionOptions, check_savepoint
 __all__ = ["ask", "begin", "check", "restore", "state_of"]
 
 _PRAGMAS = (
-    *("automatic_index", "busy_timeout", "cache_size", "cache_spill", "cell_size_check", "checkpoint_fullfsync"),
+    *("automatic_index", "cache_size", "cache_spill", "cell_size_check", "checkpoint_fullfsync"),
     *("foreign_keys", "fullfsync", "ignore_check_constraints", "legacy_alter_table", "query_only", "read_uncommitted"),
     *("recursive_triggers", "reverse_unordered_selects", "synchronous", "temp_store", "trusted_schema"),
 )
 """What a connection can set and ask for, and the file does not keep: https://www.sqlite.org/pragma.html"""
 _TEMPORARY = "SELECT type, name FROM sqlite_temp_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+_BUSY = object()
 _numbers = itertools.count(1)
 
 
@@ -31,32 +35,30 @@ def ask(raw: sqlite3.Connection) -> None:
 
 def check(raw: sqlite3.Connection) -> None:
     """See that the file is a database. One that is busy is."""
-    ((patience,),) = raw.execute("PRAGMA busy_timeout").fetchall()
-    raw.execute("PRAGMA busy_timeout=0")
-    try:
-        raw.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={patience}")
+    with _without_waiting(raw):
+        _unless_busy(raw, "SELECT 1 FROM sqlite_master LIMIT 1")
 
 
 def state_of(raw: sqlite3.Connection) -> Session:
-    """What is set in the session."""
-    found = {name: row[0] for name in _PRAGMAS if (row := _plain(raw, f"PRAGMA {name}")) is not None}
-    return Session(found, raw.row_factory, raw.text_factory, raw.isolation_level)
+    """What is set in the session. Some of it cannot be asked for while the file is busy."""
+    patience = _plain(raw, "PRAGMA busy_timeout")
+    with _without_waiting(raw):
+        answers = {name: _unless_busy(raw, f"PRAGMA {name}") for name in _PRAGMAS}
+    found = {name: row[0] for name, row in answers.items() if isinstance(row, tuple)}
+    whole = _BUSY not in answers.values()
+    return Session({**found, "busy_timeout": patience[0]}, raw.row_factory, raw.text_factory, raw.isolation_level, whole)
 
 
 def restore(raw: sqlite3.Connection, wanted: Session) -> None:
-    """As `Driver.reset`."""
+    """As `Driver.reset`. Raises where it is not known what to lead back to: the connection is to be closed."""
+    if not wanted.whole:
+        raise sqlite3.OperationalError("what was set when the file was opened is not known: it was busy just then")
     if raw.in_transaction:
         raw.rollback()
     for name, value in wanted.pragmas.items():
         if _plain(raw, f"PRAGMA {name}") != (value,):
             raw.execute(f"PRAGMA {name}={value}")
-    raw.row_factory = None
-    raw.text_factory = str
+    raw.row_factory, raw.text_factory = None, str
     for kind, name in raw.execute(_TEMPORARY).fetchall():
         raw.execute(f"DROP {kind} IF EXISTS temp.{_quoted(name)}")
     for _, name, _ in raw.execute("PRAGMA database_list").fetchall():
@@ -125,12 +127,32 @@ async def begin(conn: Connection, options: TransactionOptions) -> Transaction:
     return _Whole(conn, readonly=options.readonly)
 
 
-def _plain(raw: sqlite3.Connection, sql: str) -> tuple[object, ...] | None:
-    """The first row, whatever row factory the user has set."""
+@contextmanager
+def _without_waiting(raw: sqlite3.Connection) -> Iterator[None]:
+    """A lock that others hold is met at once, and not after the time-out that statements have."""
+    patience = _plain(raw, "PRAGMA busy_timeout")[0]
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={patience}")
+
+
+def _unless_busy(raw: sqlite3.Connection, sql: str) -> object:
+    """The first row or None; `_BUSY` where the file is."""
+    try:
+        return _plain(raw, sql)
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return _BUSY
+
+
+def _plain(raw: sqlite3.Connection, sql: str) -> Any:
+    """The first row as a tuple, whatever row factory the user has set."""
     cursor = raw.cursor()
     cursor.row_factory = None
-    row: tuple[object, ...] | None = cursor.execute(sql).fetchone()
-    return row
+    return cursor.execute(sql).fetchone()
 
 
 def _quoted(name: str) -> str:
