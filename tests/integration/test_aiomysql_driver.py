@@ -18,9 +18,9 @@ import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
-from aioclustersql.drivers import aiomysql as module
 from aioclustersql.drivers.aiomysql import AiomysqlDriver
 from aioclustersql.drivers.base import Endpoint
+from aioclustersql.drivers.mysql import driver as module
 from aioclustersql.errors import NodeNotFit
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target

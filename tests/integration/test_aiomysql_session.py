@@ -12,8 +12,8 @@ from typing import Any
 import aiomysql
 import pytest
 
-from aioclustersql.drivers import aiomysql_transaction
 from aioclustersql.drivers.base import TransactionOptions
+from aioclustersql.drivers.mysql import transaction as transactions
 from aioclustersql.errors import ConfigError
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Isolation
@@ -359,7 +359,7 @@ async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(
 async def test_a_commit_that_was_answered_is_done_whatever_becomes_of_the_mode(
     node: GaleraNode, conn: aiomysql.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(aiomysql_transaction, "_OFF", "SET no_such_variable=1")
+    monkeypatch.setattr(transactions, "_OFF", "SET no_such_variable=1")
     transaction = await driver.begin(conn, PLAIN)
     await rows(conn, "INSERT INTO leaks VALUES (1)")
     await transaction.commit()
