@@ -18,7 +18,7 @@ from tests.integration.support import Engine, Galera, Postgres
 
 __all__ = ["DRIVERS", "Base", "Row", "Stand", "keys", "stand"]
 
-DRIVERS = {"asyncpg": "postgres", "aiomysql": "galera"}
+DRIVERS = {"asyncpg": "postgres", "psycopg": "postgres", "aiomysql": "galera", "asyncmy": "galera"}
 """Each driver that SQLAlchemy has a dialect for, and the servers that it talks to."""
 
 

@@ -132,3 +132,8 @@ def test_alembic_env_migrates_where_writes_are_taken(request: pytest.FixtureRequ
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         node = found.primary if isinstance(found, PostgresCluster) else found.nodes[0]
         assert int(node.sql(made)[0][0]) == tables
+
+
+def test_own_psycopg_pool_writes_on_the_primary(postgres: PostgresCluster) -> None:
+    nodes = nodes_of(postgres).replace("postgresql:", "postgresql+psycopg:")
+    assert lines_of(run("own_psycopg_pool.py", NODES=nodes)) == [f"writing on 127.0.0.1:{postgres.primary.port} False"]
