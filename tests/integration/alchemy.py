@@ -16,7 +16,7 @@ from aioclustersql import Cluster
 from aioclustersql.sqlalchemy import create_async_engine
 from tests.integration.support import Engine, Galera, Postgres
 
-__all__ = ["DRIVERS", "Base", "Row", "Stand", "keys", "stand"]
+__all__ = ["DRIVERS", "Base", "Row", "Stand", "add", "drivers_url", "keys", "stand"]
 
 DRIVERS = {"asyncpg": "postgres", "psycopg": "postgres", "aiomysql": "galera", "asyncmy": "galera"}
 """Each driver that SQLAlchemy has a dialect for, and the servers that it talks to."""
@@ -72,6 +72,13 @@ async def stand(
 
 def note(engine: SyncEngine, opened: list[Any]) -> None:
     event.listen(engine, "connect", lambda _, record: opened.append(record.driver_connection))
+
+
+async def add(session: AsyncSession, key: str) -> Row:
+    """A unit of work."""
+    row = Row(k=key)
+    session.add(row)
+    return row
 
 
 def keys(stand: Stand, node: Any = None) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from .. import events
 from ..errors import ConfigError, UnknownNode
 from ..failure import FailureKind
 from ..node import Role, Target
@@ -34,7 +35,7 @@ _GONE = _OF_THE_NODE | {FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED, Failu
 _WRITES = frozenset({Target.READ_WRITE, Target.PRIMARY})
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Seat:
     """A pooled connection: the driver's own, its node, and the ages of both when it was opened."""
 
@@ -44,6 +45,8 @@ class Seat:
     epoch: int
     new: bool = True
     """Nobody had it yet: its login has just shown that it serves."""
+    idle: bool = False
+    """It lies in the pool."""
     gone: bool = False
     """SQLAlchemy has given it up."""
     open_when_failed: bool | None = None
@@ -59,25 +62,32 @@ class Seats:
         self.wants = view._defaults.wants
         self._epochs: Counter[Member[Any]] = Counter()
         """By node: how often a connection to it failed in use by its fault."""
+        self._seats: weakref.WeakSet[Seat] = weakref.WeakSet()
+        heed = weakref.WeakMethod(self._heard)
+        weakref.finalize(self, self.registry.bus.subscribe(lambda happened: (hear := heed()) and hear(happened)))
 
     def keep(self, engine: Engine) -> None:
         """Look after that engine's pool from now on."""
         _kept[engine.dialect] = self
         event.listen(engine, "connect", self._opened)
         event.listen(engine, "checkout", self._taken)
+        event.listen(engine, "checkin", self._returned)
         event.listen(engine, "handle_error", self._failed)
 
     def _opened(self, _: Any, record: ConnectionPoolEntry) -> None:
         conn = record.driver_connection
         member = next((member for member in self.registry.members if member.issued(conn)), None)
         if member is not None:  # else its node was removed while it was logged in there
-            record.info[_KEY] = Seat(conn, member, member.generation, self._epochs[member])
+            seat = record.info[_KEY] = Seat(conn, member, member.generation, self._epochs[member])
+            self._seats.add(seat)
 
     def _taken(self, _: Any, record: ConnectionPoolEntry, __: Any) -> None:
         seat: Seat | None = record.info.get(_KEY)
-        if seat is not None and seat.new:
-            seat.new = False
-            return
+        if seat is not None:
+            seat.idle = False
+            if seat.new:
+                seat.new = False
+                return
         fault = "its node was removed" if seat is None else self._fault(seat)
         if fault is None:
             return
@@ -86,6 +96,23 @@ class Seats:
             if not seat.member.usable:
                 self.registry.driver.terminate(seat.conn)  # a goodbye might wait for ever
         raise DisconnectionError(f"aioclustersql: this connection is replaced: {fault}")
+
+    def _returned(self, _: Any, record: ConnectionPoolEntry) -> None:
+        seat: Seat | None = record.info.get(_KEY)
+        if seat is not None:
+            seat.idle = True
+            self._clear(seat)
+
+    def _heard(self, happened: events.Event) -> None:
+        if isinstance(happened, events.NodeDraining):
+            for seat in tuple(self._seats):
+                self._clear(seat)
+
+    def _clear(self, seat: Seat) -> None:
+        """Say goodbye to a connection that nobody uses, if its node is being drained: that waits for it."""
+        engine = self.view._engine
+        if seat.idle and seat.member.draining and not self.registry.driver.is_closed(seat.conn):
+            engine.connector.close_connection(seat.conn, engine.settings.close_timeout)
 
     def _fault(self, seat: Seat) -> str | None:
         """Why a pooled connection is not to be used any more."""

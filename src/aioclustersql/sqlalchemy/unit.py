@@ -30,6 +30,9 @@ __all__ = ["SessionBeginner"]
 
 S = TypeVar("S", bound=AsyncSession)
 
+AGAIN = 0.05
+"""Seconds before the next login, where the cluster's time for one was over and the caller's is not."""
+
 _log = logging.getLogger("aioclustersql.pool")
 
 
@@ -90,7 +93,7 @@ class SessionBeginner(Beginner[S], Generic[S]):
     def _begin_failed(self, exc: Exception, trail: Trail) -> float | None:
         trail.heed_cancel(exc)
         if isinstance(exc, ConnectTimeout):
-            return 0.0  # no node served; wait on, until the caller's own time is over
+            return AGAIN  # no node served; wait on, until the caller's own time is over
         if self._seat is None:
             return None
         kind: FailureKind = self.registry.driver.classify(exc)
