@@ -219,3 +219,25 @@ async def test_the_time_out_of_run_undoes_the_unit(driver: str, servers: Any) ->
             await run(here.sessions, unit, timeout=0.3)
         assert await asyncio.to_thread(keys, here) == []
         await run(here.sessions, add, "after")
+
+
+async def test_a_cancelled_run_is_undone_and_leaves_no_session(driver: str, servers: Any) -> None:
+    begun = asyncio.Event()
+
+    async def unit(session: AsyncSession) -> None:
+        await add(session, "cancelled")
+        await session.flush()
+        begun.set()
+        await asyncio.sleep(60)
+
+    async with stand(driver, servers) as here:
+        for _ in range(2):
+            task = asyncio.create_task(run(here.sessions, unit))
+            await begun.wait()
+            begun.clear()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert "Connections in pool: 1 Current Overflow: -4 Current Checked out connections: 0" in here.engine.pool.status()
+        assert await asyncio.to_thread(keys, here) == []
+        assert len(here.opened) == 1, "undoing the unit cost a connection"
