@@ -1,4 +1,4 @@
-"""The aiomysql driver, and in part the asyncmy driver, against real servers: a Galera cluster, and one plain MariaDB that speaks TLS."""
+"""The aiomysql driver, and in part asyncmy, on real servers: a Galera cluster, and one plain MariaDB that speaks TLS."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (aiomysql comes without types)
@@ -395,7 +395,7 @@ async def test_closing_what_the_server_has_cut_off_is_fine(galera: GaleraCluster
 
 
 async def cipher(conn: Any) -> str:
-    async with conn.cursor(aiomysql.Cursor) as cursor:
+    async with conn.cursor() as cursor:
         await cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         return str((await cursor.fetchone())[1])
 

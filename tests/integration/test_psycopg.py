@@ -1,4 +1,4 @@
-"""What is psycopg's own on real PostgreSQL servers; what every driver keeps is in test_driver_suite, TLS in test_asyncpg_driver."""
+"""What is psycopg's own on real PostgreSQL servers; what every driver keeps is in test_driver_suite."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from aioclustersql import Cluster
 from aioclustersql.demo.postgres import PostgresCluster
+from aioclustersql.drivers import psycopg as module
 from aioclustersql.drivers.base import TransactionOptions
 from aioclustersql.drivers.psycopg import PsycopgDriver
 from aioclustersql.failure import FailureKind
@@ -63,23 +64,9 @@ async def test_a_role_that_the_server_does_not_report_is_asked_for(
     postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(postgres.standbys[0].dsn()) as conn:
-        monkeypatch.setattr(conn, "pgconn", Unreporting(conn.pgconn))
+        monkeypatch.setattr(module, "_reported", lambda conn, name: None)  # as before PostgreSQL 14
         assert await DRIVER.validate(conn, Target.ANY) is Role.UNKNOWN
         assert await DRIVER.validate(conn, Target.PREFER_STANDBY) is Role.STANDBY
-        monkeypatch.undo()
-
-
-class Unreporting:
-    """A libpq connection to a server before PostgreSQL 14."""
-
-    def __init__(self, pgconn: Any) -> None:
-        self._pgconn = pgconn
-
-    def parameter_status(self, name: bytes) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pgconn, name)
 
 
 async def test_psycopgs_own_transaction_nests_inside(postgres: PostgresCluster) -> None:
@@ -146,7 +133,8 @@ async def test_a_reset_takes_back_what_is_set_on_this_side_and_keeps_prepared_st
             conn.row_factory = dict_row
             await conn.commit()
             await conn.set_autocommit(True)
-            await conn.execute("set work_mem = '9MB'; set role pg_monitor; listen gossip; select pg_advisory_lock(7)")
+            for statement in ("set work_mem = '9MB'", "set role pg_monitor", "listen gossip", "select pg_advisory_lock(7)"):
+                await conn.execute(statement)
             await DRIVER.reset(conn, None)
             assert (conn.autocommit, await value(conn, "show work_mem")) == (False, "7MB")
             assert await value(conn, "select current_user::text") == "postgres"
