@@ -339,6 +339,6 @@ async def test_asyncmys_cache_of_statements_goes_with_them(node: GaleraNode):
     for _ in range(2):
         async with conn.cursor() as cursor:
             await cursor.execute("SELECT %s", (7,))
-            assert await cursor.fetchall() == ((7,),)
+            assert list(await cursor.fetchall()) == [(7,)]
         await asyncmy.reset(conn, None)
     await asyncmy.close(conn)
