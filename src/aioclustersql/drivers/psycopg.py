@@ -62,9 +62,9 @@ class PsycopgDriver:
 
         An older server, or a pooler between that does not report it, is asked, unless `target` is `any`.
         """
-        in_recovery = conn.pgconn.parameter_status(b"in_hot_standby")
+        in_recovery = _reported(conn, b"in_hot_standby")
         if in_recovery is not None:
-            read_only = conn.pgconn.parameter_status(b"default_transaction_read_only")
+            read_only = _reported(conn, b"default_transaction_read_only")
             return probe.role(in_recovery=in_recovery == b"on", read_only=read_only == b"on")
         if target is Target.ANY:
             return Role.UNKNOWN
@@ -135,3 +135,8 @@ class PsycopgDriver:
     def classify(self, exc: BaseException) -> FailureKind:
         """As `Driver.classify`. Of a failed login libpq keeps the code to itself; then the text is read."""
         return classify(exc)
+
+
+def _reported(conn: psycopg.AsyncConnection[Any], name: bytes) -> bytes | None:
+    """What the server has said of a setting, unasked."""
+    return conn.pgconn.parameter_status(name)

@@ -37,7 +37,6 @@ _EXPLICIT = {
     "krbsrvname": "postgres",
     "load_balance_hosts": "disable",
     "options": "",
-    "require_auth": "",
     "requirepeer": "",
     "ssl_max_protocol_version": "",
     "ssl_min_protocol_version": "TLSv1.2",
