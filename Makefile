@@ -13,7 +13,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --edi
 help:
 	@echo "make test      lint, then every test against real servers (ARGS='-k race' goes to pytest)"
 	@echo "make test-all  every test under each Python of $(VERSIONS) that is found"
-	@echo "make lint      ruff, mypy and import-linter"
+	@echo "make lint      ruff, mypy, pyright and import-linter"
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
 	@echo "make bench     measure what connects and leases cost, beside the peers (ARGS='--list', ARGS='tail --quick')"
@@ -41,6 +41,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 format: install

@@ -1,4 +1,4 @@
-"""A web service with a pooled connection around each request: reads go to standbys, a write is committed before its response.
+"""Starlette: a transaction per request, committed before its response; reads go to standbys.
 
 psql shop -c 'CREATE TABLE visits (name text)'
 NODES="postgresql://app@db1,db2,db3/shop" uvicorn --app-dir examples starlette_app:app
@@ -7,9 +7,8 @@ curl 'localhost:8000/?name=you'; curl -X POST 'localhost:8000/?name=you'; curl l
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import wraps
 
 import asyncpg
 from starlette.applications import Starlette
@@ -22,29 +21,21 @@ from aioclustersql import AcquireTimeout, AllNodesFailed, Cluster, TransactionOu
 log = logging.getLogger(__name__)
 NODES = os.environ.get("NODES", "postgresql://postgres@localhost/postgres")
 cluster: Cluster[asyncpg.Connection] = Cluster(NODES, acquire_timeout=2.0, run_timeout=5.0)
-readers = cluster.with_options(target="prefer-standby")
+readers = cluster.with_options(target="prefer-standby")  # the same pool; its transactions are read only
+UNAVAILABLE = (AcquireTimeout, AllNodesFailed, TransactionOutcomeUnknown, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
 
 
-def reading(handler: Callable[[Request, asyncpg.Connection], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Lend the handler a connection, to a standby if there is one, for as long as it runs."""
-
-    @wraps(handler)
-    async def endpoint(request: Request) -> Response:
-        async with readers.acquire() as conn:
-            return await handler(request, conn)
-
-    return endpoint
-
-
-@reading
-async def hello(request: Request, conn: asyncpg.Connection) -> Response:
-    greeting = await conn.fetchval("SELECT 'Hello, ' || $1", request.query_params.get("name", "world"))
-    return JSONResponse({"greeting": greeting, "node": cluster.node_of(conn)})
+async def greet(conn: asyncpg.Connection, name: str) -> dict[str, str]:
+    return {"greeting": await conn.fetchval("SELECT 'Hello, ' || $1", name), "node": cluster.node_of(conn)}
 
 
 async def note(conn: asyncpg.Connection, name: str) -> int:
     await conn.execute("INSERT INTO visits (name) VALUES ($1)", name)
     return int(await conn.fetchval("SELECT count(*) FROM visits WHERE name = $1", name))
+
+
+async def hello(request: Request) -> Response:
+    return JSONResponse(await readers.run(greet, request.query_params.get("name", "world")))
 
 
 async def visit(request: Request) -> Response:
@@ -70,9 +61,8 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
 
 
-LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError)  # a node died, or fell silent, while it was asked
 app = Starlette(
     routes=[Route("/", hello), Route("/", visit, methods=["POST"]), Route("/readyz", readyz)],
-    exception_handlers=dict.fromkeys((AcquireTimeout, AllNodesFailed, TransactionOutcomeUnknown, *LOST), unavailable),
+    exception_handlers=dict.fromkeys(UNAVAILABLE, unavailable),
     lifespan=lifespan,
 )

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 import asyncpg
 
 from aioclustersql import Cluster, events
-from aioclustersql.drivers.mysql_errors import classify_code
-from aioclustersql.drivers.postgres_errors import classify_sqlstate
+from aioclustersql.drivers.mysql.errors import classify_code
+from aioclustersql.drivers.postgres.errors import classify_sqlstate
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health, Role, Target
 from aioclustersql.policy import health, latency, ledger, racing, ranking, retry, roundtrip, verdict

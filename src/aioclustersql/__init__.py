@@ -6,7 +6,7 @@
 What users import; nothing else lives here.
 """
 
-from .cluster import Cluster, connect
+from .cluster import Cluster
 from .errors import (
     AcquireTimeout,
     AllNodesFailed,
@@ -26,6 +26,7 @@ from .errors import (
     WrongLoop,
 )
 from .node import Health, Node, Role, Target
+from .once import connect
 from .stats import ClusterStats, Histogram, NodeStats
 from .view import ClusterView
 

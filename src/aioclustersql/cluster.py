@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import drivers
 from .drivers.base import Driver
@@ -15,20 +15,21 @@ from .errors import ConfigError, UnknownNode
 from .events import Listener
 from .inventory import Nodes, read_nodes
 from .node import Node, Target, Wants
-from .opening import Connecting
 from .runtime.bus import Bus
 from .runtime.choice import Stagger
 from .runtime.engine import Engine
 from .runtime.registry import Registry
 from .runtime.snapshot import cluster_stats
-from .settings import count, flag, lag, limits, read_settings, seconds
+from .settings import ClusterSettings, count, flag, lag, limits, read_settings, seconds
 from .stats import ClusterStats
 from .view import ClusterView, Defaults
 
-__all__ = ["Cluster", "connect"]
+__all__ = ["Cluster"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
+
+    from .settings import Aiomysql, Aiosqlite, Asyncmy, Asyncpg, Psycopg
 
     C = TypeVar("C", default=Any)
 else:
@@ -44,7 +45,8 @@ class Cluster(ClusterView[C]):
 
     nodes: a URL whose comma-separated hosts are the nodes ("postgresql://app@db1,db2/shop"; they are named host:port), a
         mapping of names to URLs, or `Node` values. More with `add_node`.
-    driver: "aiomysql", "asyncpg", or an object that is a `Driver`; may be left out where the URLs tell it.
+    driver: "aiomysql", "aiosqlite", "asyncmy", "asyncpg", "psycopg", or an object that is a `Driver`; may be left out where the
+        URLs tell it.
     name: for messages, logs and statistics.
     target: which node is wanted, in libpq's words; "read-write" by default.
     writers: on Galera, how many nodes take the `read-write` work; None: all of them.
@@ -68,6 +70,31 @@ class Cluster(ClusterView[C]):
     Raises `ConfigError` for what is wrong, by name.
     """
 
+    # By the name of a driver a type checker knows the class of its connections.
+    # fmt: off
+    @overload
+    def __init__(self: Cluster[Aiomysql], nodes: Nodes = ..., *, driver: Literal["aiomysql"],
+        **settings: Unpack[ClusterSettings[Aiomysql]]) -> None: ...
+    @overload
+    def __init__(self: Cluster[Aiosqlite], nodes: Nodes = ..., *, driver: Literal["aiosqlite"],
+        **settings: Unpack[ClusterSettings[Aiosqlite]]) -> None: ...
+    @overload
+    def __init__(self: Cluster[Asyncmy], nodes: Nodes = ..., *, driver: Literal["asyncmy"],
+        **settings: Unpack[ClusterSettings[Asyncmy]]) -> None: ...
+    @overload
+    def __init__(self: Cluster[Asyncpg], nodes: Nodes = ..., *, driver: Literal["asyncpg"],
+        **settings: Unpack[ClusterSettings[Asyncpg]]) -> None: ...
+    @overload
+    def __init__(self: Cluster[Psycopg], nodes: Nodes = ..., *, driver: Literal["psycopg"],
+        **settings: Unpack[ClusterSettings[Psycopg]]) -> None: ...
+    @overload
+    def __init__(self, nodes: Nodes = ..., *, driver: Driver[C],
+        **settings: Unpack[ClusterSettings[C]]) -> None: ...
+    @overload
+    def __init__(self: Cluster[Any], nodes: Nodes = ..., *, driver: str | None = ...,
+        **settings: Unpack[ClusterSettings[Any]]) -> None: ...
+    # fmt: on
+
     def __init__(
         self,
         nodes: Nodes = (),
@@ -81,8 +108,8 @@ class Cluster(ClusterView[C]):
         stagger: Stagger = "auto",
         connect_timeout: float = 10.0,
         connect_options: Mapping[str, Any] | None = None,
-        init: Callable[[C], Awaitable[object]] | None = None,
-        reset: Callable[[C], Awaitable[object]] | bool | None = None,
+        init: Callable[[Any], Awaitable[object]] | None = None,
+        reset: Callable[[Any], Awaitable[object]] | bool | None = None,
         min_size: int = 0,
         max_size: int = 10,
         max_total: int | None = None,
@@ -300,32 +327,3 @@ class Cluster(ClusterView[C]):
             return self._registry.driver.parse(node.dsn, {**self._connect_options, **node.connect_options})
         except ConfigError as exc:
             raise ConfigError(f"node {node.name!r}: {exc}") from None
-
-
-def connect(
-    nodes: Nodes,
-    *,
-    driver: str | Driver[C] | None = None,
-    target: str = "read-write",
-    timeout: float | None = None,
-    wait: bool = False,
-    **connect_options: Any,
-) -> Connecting[C]:
-    """A script's one-liner: one connection to the first fit of some nodes, without keeping a cluster.
-
-        async with aioclustersql.connect("postgresql://app@db1,db2,db3/shop") as conn: ...
-
-    Entered, everything is closed at the end; awaited, the connection is the caller's. Arguments as `Cluster` and its `connect`.
-    """
-    cluster: Cluster[C] = Cluster(nodes, driver=driver, name="connect", target=target, connect_options=connect_options)
-
-    async def open_() -> C:
-        return await cluster.connect(timeout=timeout, wait=wait)
-
-    async def close(conn: C, exc: BaseException | None) -> None:
-        try:
-            await cluster._end_connection(conn, exc)
-        finally:
-            await cluster.close()
-
-    return Connecting(open_, close)

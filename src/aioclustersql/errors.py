@@ -4,7 +4,7 @@
     ├── ConfigError                  a setting, an address or an option is wrong
     ├── UnknownNode                  (LookupError) no node of that name, or a stranger's connection
     ├── NotOpen                      the cluster is closed, or was closed meanwhile
-    ├── WrongLoop                    used from a second event loop while in use in another
+    ├── WrongLoop                    used from a second event loop while in use in another, or in a forked child
     ├── NodeNotFit                   one node answered, but is not what was asked for
     ├── LoginAbandoned               one login was ended because its node was found down or removed
     ├── NoNodeAvailable              there is no node that could be tried

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 
 from .errors import ConfigError
 from .node import Target
@@ -12,9 +12,52 @@ from .policy.ledger import Limits
 from .runtime.choice import Stagger
 from .runtime.settings import PoolSettings, Settings
 
-__all__ = ["count", "flag", "hook", "lag", "limits", "positive", "read_settings", "seconds"]
+__all__ = ["ClusterSettings", "count", "flag", "hook", "lag", "limits", "positive", "read_settings", "seconds"]
+
+if TYPE_CHECKING:
+    # What the names of drivers stand for. A package that is not installed makes its class Any; none is imported at run time.
+    import aiomysql
+    import aiosqlite
+    import asyncmy
+    import asyncpg
+    import psycopg
+
+    Aiomysql: TypeAlias = aiomysql.Connection
+    Aiosqlite: TypeAlias = aiosqlite.Connection
+    Asyncmy: TypeAlias = asyncmy.Connection
+    Asyncpg: TypeAlias = asyncpg.Connection[Any]
+    Psycopg: TypeAlias = psycopg.AsyncConnection[Any]
 
 C = TypeVar("C")
+
+
+class ClusterSettings(TypedDict, Generic[C], total=False):
+    """The keywords of `Cluster` but for its nodes and driver, for type checkers; what they mean is said there."""
+
+    name: str
+    target: str
+    writers: int | None
+    max_lag: float | None
+    max_lag_bytes: float | None
+    stagger: Stagger
+    connect_timeout: float
+    connect_options: Mapping[str, Any] | None
+    init: Callable[[C], Awaitable[object]] | None
+    reset: Callable[[C], Awaitable[object]] | bool | None
+    min_size: int
+    max_size: int
+    max_total: int | None
+    max_waiting: int
+    max_lifetime: float
+    max_idle_time: float
+    acquire_timeout: float
+    run_timeout: float
+    attempts: int
+    close_timeout: float
+    monitor_interval: float | None
+    monitor_timeout: float
+    monitor_interrupt: bool
+    debug: bool
 
 
 def seconds(value: float | None, default: float, what: str) -> float:

@@ -14,9 +14,9 @@ import pytest
 from pymysql.constants import CLIENT
 
 from aioclustersql.drivers.aiomysql import AiomysqlDriver
-from aioclustersql.drivers.aiomysql_options import as_latin1
-from aioclustersql.drivers.aiomysql_wire import is_on
 from aioclustersql.drivers.base import Endpoint
+from aioclustersql.drivers.mysql.options import as_latin1
+from aioclustersql.drivers.mysql.wire import is_on
 from aioclustersql.drivers.sockets import classify_os_error
 from aioclustersql.drivers.tls import TlsMode
 from aioclustersql.errors import ConfigError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aioclustersql.drivers.aiomysql_probe import observe_galera
-from aioclustersql.drivers.aiomysql_reset import assignment
 from aioclustersql.drivers.base import Observation
+from aioclustersql.drivers.mysql.probe import observe_galera
+from aioclustersql.drivers.mysql.reset import assignment
 from aioclustersql.node import Role
 
 SYNCED = {"wsrep_cluster_status": "primary", "wsrep_ready": "on", "wsrep_local_state": "4"}

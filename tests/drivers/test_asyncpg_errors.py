@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from aioclustersql.drivers.asyncpg import AsyncpgDriver
-from aioclustersql.drivers.postgres_errors import classify_sqlstate
+from aioclustersql.drivers.postgres.errors import classify_sqlstate
 from aioclustersql.failure import FailureKind
 
 driver = AsyncpgDriver()

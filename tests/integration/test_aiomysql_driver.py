@@ -1,4 +1,4 @@
-"""The aiomysql driver against real servers: a Galera cluster, and one plain MariaDB that speaks TLS."""
+"""The aiomysql driver, and in part asyncmy, on real servers: a Galera cluster, and one plain MariaDB that speaks TLS."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (aiomysql comes without types)
@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import aiomysql
+import asyncmy.errors
 import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
-from aioclustersql.drivers import aiomysql as module
 from aioclustersql.drivers.aiomysql import AiomysqlDriver
+from aioclustersql.drivers.asyncmy import AsyncmyDriver
 from aioclustersql.drivers.base import Endpoint
+from aioclustersql.drivers.mysql import driver as module
 from aioclustersql.errors import NodeNotFit
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target
@@ -35,6 +37,8 @@ from tests.servers.workspace import workspace
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_leaked_sockets")]
 
 DRIVER = AiomysqlDriver()
+BOTH = pytest.mark.parametrize("driver", [DRIVER, AsyncmyDriver()], ids=lambda driver: driver.name)
+"""What is the package's own part in a login, asyncmy's as well; what both keep is in test_driver_suite."""
 
 
 class PlainServer(GaleraNode):
@@ -90,18 +94,18 @@ def plain(plain_server: PlainServer) -> Iterator[PlainServer]:
 
 
 @contextlib.asynccontextmanager
-async def opened(dsn: str, *, ready: bool = True, **options) -> AsyncIterator[aiomysql.Connection]:
+async def opened(dsn: str, *, ready: bool = True, driver: Any = DRIVER, **options) -> AsyncIterator[Any]:
     """A connection as the cluster hands it out; not `ready`: before it was validated."""
-    endpoint = DRIVER.parse(dsn, options)
+    endpoint = driver.parse(dsn, options)
     password = endpoint.password
     assert password is None or isinstance(password, str)
-    conn = await DRIVER.connect(endpoint, password)
+    conn = await driver.connect(endpoint, password)
     try:
         if ready:
-            await DRIVER.validate(conn, Target.ANY)
+            await driver.validate(conn, Target.ANY)
         yield conn
     finally:
-        await DRIVER.close(conn)
+        await driver.close(conn)
 
 
 async def settled(link: Proxy) -> None:
@@ -111,40 +115,35 @@ async def settled(link: Proxy) -> None:
             await asyncio.sleep(0.01)
 
 
-async def one(conn: aiomysql.Connection, sql: str):
-    async with conn.cursor(aiomysql.Cursor) as cursor:
+async def one(conn: Any, sql: str):
+    async with conn.cursor() as cursor:
         await cursor.execute(sql)
         return (await cursor.fetchone())[0]
 
 
-async def failure(dsn: str, **options) -> tuple[BaseException, FailureKind]:
-    with pytest.raises((aiomysql.Error, OSError)) as caught:
-        async with opened(dsn, **options):
+async def failure(dsn: str, *, driver: Any = DRIVER, **options) -> tuple[BaseException, FailureKind]:
+    with pytest.raises((aiomysql.Error, asyncmy.errors.Error, OSError)) as caught:
+        async with opened(dsn, driver=driver, **options):
             pass
-    return caught.value, DRIVER.classify(caught.value)
+    return caught.value, driver.classify(caught.value)
 
 
 # Login, validation, farewell
 
 
+@BOTH
 @pytest.mark.every_loop
 @pytest.mark.parametrize("target", [target for target in Target if target is not Target.STANDBY])
-async def test_the_server_counts_nothing_aborted(galera: GaleraCluster, target: Target):
+async def test_the_server_counts_nothing_aborted(driver: Any, galera: GaleraCluster, target: Target):
     node = galera.nodes[0]
     before = node.status("Aborted_clients", "Aborted_connects")
     for _ in range(5):
-        async with opened(node.dsn("app")) as conn:
-            await DRIVER.validate(conn, target)
-            assert not DRIVER.is_closed(conn)
-        assert DRIVER.is_closed(conn)
-        await DRIVER.close(conn)
+        async with opened(node.dsn("app"), driver=driver) as conn:
+            await driver.validate(conn, target)
+            assert not driver.is_closed(conn)
+        assert driver.is_closed(conn)
+        await driver.close(conn)
     assert node.status("Aborted_clients", "Aborted_connects") == before
-
-
-async def test_connections_are_native(galera: GaleraCluster):
-    async with opened(galera.nodes[0].dsn("app")) as conn:
-        assert isinstance(conn, aiomysql.Connection)
-        assert await one(conn, "SELECT DATABASE()") == "test"
 
 
 @pytest.mark.parametrize("target", [target for target in Target if target is not Target.STANDBY])
@@ -240,53 +239,57 @@ async def test_a_server_that_takes_one_statement_at_a_time_is_validated_in_two(
         assert await one(conn, "SELECT @@autocommit") == 0
 
 
+@BOTH
 @pytest.mark.parametrize("ill", ["isolated", "rejecting"])
-async def test_a_galera_node_that_serves_nothing_fails_validation(galera: GaleraCluster, ill: str):
+async def test_a_galera_node_that_serves_nothing_fails_validation(driver: Any, galera: GaleraCluster, ill: str):
     node = galera.nodes[2]
     if ill == "rejecting":
         node.sql("SET GLOBAL wsrep_reject_queries=ALL")
     else:
         await asyncio.to_thread(node.isolate)
-    async with opened(node.dsn("app"), ready=False) as conn:
+    async with opened(node.dsn("app"), ready=False, driver=driver) as conn:
         for read_only in (0, 1):
             node.sql(f"SET GLOBAL read_only={read_only}")
             for target in Target:
-                with pytest.raises(aiomysql.Error) as caught:
-                    await DRIVER.validate(conn, target)
-                assert DRIVER.classify(caught.value) is FailureKind.NOT_READY
+                with pytest.raises((aiomysql.Error, asyncmy.errors.Error)) as caught:
+                    await driver.validate(conn, target)
+                assert driver.classify(caught.value) is FailureKind.NOT_READY
 
 
+@BOTH
 @pytest.mark.parametrize("password", ["pä", "pä€", "密码"])
-async def test_passwords_are_sent_in_utf8(plain: PlainServer, password: str):
+async def test_passwords_are_sent_in_utf8(driver: Any, plain: PlainServer, password: str):
     plain.sql(f"CREATE OR REPLACE USER unicode@'%' IDENTIFIED BY '{password}'")
-    async with opened(f"mysql://unicode@127.0.0.1:{plain.port}", password=password) as conn:
+    async with opened(f"mysql://unicode@127.0.0.1:{plain.port}", password=password, driver=driver) as conn:
         assert await one(conn, "SELECT 1") == 1
 
 
+@BOTH
 @pytest.mark.parametrize("form", ["mysql://root@localhost/test?unix_socket={}", "mysql://root@{}/test"])
-async def test_unix_sockets(plain: PlainServer, form: str):
+async def test_unix_sockets(driver: Any, plain: PlainServer, form: str):
     path = str(plain.socket_path)
     dsn = form.format(path if "?" in form else path.replace("/", "%2F"))
-    async with opened(dsn, sslmode="verify-full") as conn:
+    async with opened(dsn, sslmode="verify-full", driver=driver) as conn:
         assert "UNIX" in conn.host_info
 
 
-async def test_a_default_file_fills_in_and_moves_no_node(plain: PlainServer, tmp_path: Path):
+@BOTH
+async def test_a_default_file_fills_in_and_moves_no_node(driver: Any, plain: PlainServer, tmp_path: Path):
     (tmp_path / "my.cnf").write_text("[client]\nuser=app\npassword=pw\nhost=127.0.0.9\nport=1\nsocket=/nowhere\n")
-    async with opened(f"mysql://127.0.0.1:{plain.port}", read_default_file=str(tmp_path / "my.cnf")) as conn:
+    async with opened(f"mysql://127.0.0.1:{plain.port}", read_default_file=str(tmp_path / "my.cnf"), driver=driver) as conn:
         assert str(await one(conn, "SELECT CURRENT_USER()")).startswith("app@")
 
 
 # Ends
 
 
-async def cancel_a_login_after_every_step(endpoint: Endpoint) -> None:
+async def cancel_a_login_after_every_step(endpoint: Endpoint, driver: Any = DRIVER) -> None:
     """Cancel later and later, until a login is quicker than its cancel, and see that nobody warns."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         finished = 0
         for steps in range(2000):
-            task = asyncio.create_task(DRIVER.connect(endpoint, "pw"))
+            task = asyncio.create_task(driver.connect(endpoint, "pw"))
             for step in range(steps):
                 await asyncio.sleep(0.0001 * (step % 3))
             task.cancel()
@@ -294,7 +297,7 @@ async def cancel_a_login_after_every_step(endpoint: Endpoint) -> None:
                 conn = await task
             except asyncio.CancelledError:
                 continue
-            await DRIVER.close(conn)
+            await driver.close(conn)
             finished += 1
             if finished == 5:
                 break
@@ -303,45 +306,10 @@ async def cancel_a_login_after_every_step(endpoint: Endpoint) -> None:
     assert finished == 5
 
 
-@pytest.mark.every_loop
-async def test_a_cancelled_login_leaves_nothing_at_any_step(plain: PlainServer):
-    await cancel_a_login_after_every_step(DRIVER.parse(plain.dsn("app"), {}))
-
-
-async def test_a_cancelled_login_with_tls_leaves_nothing_at_any_step(plain: PlainServer):
+@BOTH
+async def test_a_cancelled_login_with_tls_leaves_nothing_at_any_step(driver: Any, plain: PlainServer):
     # Not on uvloop, which itself reports an error when a handshake is cancelled while bytes arrive.
-    await cancel_a_login_after_every_step(DRIVER.parse(plain.dsn("app"), {"sslmode": "require"}))
-
-
-@pytest.mark.every_loop
-async def test_a_login_that_hangs_is_cancelled_and_its_socket_closed(galera: GaleraCluster, proxy: MakeProxy):
-    silent = await proxy(galera.nodes[0], mode="hang")
-    task = asyncio.create_task(DRIVER.connect(DRIVER.parse(f"mysql://app@127.0.0.1:{silent.port}", {}), "pw"))
-    async with asyncio.timeout(5):
-        while not silent.open_connections:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        while silent.open_connections:
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.every_loop
-async def test_terminate_is_at_once_and_a_waiting_task_is_told(galera: GaleraCluster):
-    async with opened(galera.nodes[0].dsn("app")) as conn:
-        waiting = asyncio.create_task(conn.query("SELECT SLEEP(30)"))
-        await asyncio.sleep(0.05)
-        DRIVER.terminate(conn)
-        DRIVER.terminate(conn)
-        assert DRIVER.is_closed(conn)
-        async with asyncio.timeout(1):
-            with pytest.raises(aiomysql.OperationalError) as caught:
-                await waiting
-        assert DRIVER.classify(caught.value) is FailureKind.SESSION_LOST
-        with pytest.raises(aiomysql.InterfaceError) as late:
-            await conn.query("SELECT 1")
-        assert DRIVER.classify(late.value) is FailureKind.FOUND_CLOSED
+    await cancel_a_login_after_every_step(driver.parse(plain.dsn("app"), {"sslmode": "require"}), driver)
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -379,33 +347,35 @@ async def test_close_ends_on_a_frozen_server_too(galera: GaleraCluster):
     assert DRIVER.is_closed(conn)
 
 
+@BOTH
 @pytest.mark.every_loop
 @pytest.mark.parametrize("tls", [False, True])
-async def test_a_close_that_is_given_up_leaves_no_socket(plain: PlainServer, proxy: MakeProxy, tls: bool):
+async def test_a_close_that_is_given_up_leaves_no_socket(driver: Any, plain: PlainServer, proxy: MakeProxy, tls: bool):
     link = await proxy(plain)
-    endpoint = DRIVER.parse(f"mysql://app@127.0.0.1:{link.port}", {"sslmode": "require"} if tls else {})
-    conn = await DRIVER.connect(endpoint, "pw")
+    endpoint = driver.parse(f"mysql://app@127.0.0.1:{link.port}", {"sslmode": "require"} if tls else {})
+    conn = await driver.connect(endpoint, "pw")
     await link.set_mode("hang")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.1):  # over TLS the server's farewell is waited for
-            await DRIVER.close(conn)
-    assert DRIVER.is_closed(conn)
+            await driver.close(conn)
+    assert driver.is_closed(conn)
     async with asyncio.timeout(1):
         while link.open_connections:
             await asyncio.sleep(0.01)
 
 
+@BOTH
 @pytest.mark.every_loop
 @pytest.mark.parametrize("tls", [False, True])
-async def test_a_cancelled_validation_leaves_no_socket(plain: PlainServer, proxy: MakeProxy, tls: bool):
+async def test_a_cancelled_validation_leaves_no_socket(driver: Any, plain: PlainServer, proxy: MakeProxy, tls: bool):
     link = await proxy(plain)
-    endpoint = DRIVER.parse(f"mysql://app@127.0.0.1:{link.port}", {"sslmode": "require"} if tls else {})
-    conn = await DRIVER.connect(endpoint, "pw")
+    endpoint = driver.parse(f"mysql://app@127.0.0.1:{link.port}", {"sslmode": "require"} if tls else {})
+    conn = await driver.connect(endpoint, "pw")
     await link.set_mode("hang")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await DRIVER.validate(conn, Target.READ_WRITE)
-    assert DRIVER.is_closed(conn)
+            await driver.validate(conn, Target.READ_WRITE)
+    assert driver.is_closed(conn)
     async with asyncio.timeout(1):
         while link.open_connections:
             await asyncio.sleep(0.01)
@@ -424,20 +394,20 @@ async def test_closing_what_the_server_has_cut_off_is_fine(galera: GaleraCluster
 # TLS
 
 
-async def cipher(conn: aiomysql.Connection) -> str:
-    async with conn.cursor(aiomysql.Cursor) as cursor:
+async def cipher(conn: Any) -> str:
+    async with conn.cursor() as cursor:
         await cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         return str((await cursor.fetchone())[1])
 
 
+@BOTH
 @pytest.mark.every_loop
 @pytest.mark.parametrize("mode", ["prefer", "allow", "require", "verify-ca", "verify-full"])
-async def test_tls_where_the_server_offers_it(plain: PlainServer, mode: str):
-    async with opened(plain.dsn("app") + f"?sslmode={mode}&sslrootcert={plain.files.ca}") as conn:
-        assert isinstance(conn, aiomysql.Connection)
+async def test_tls_where_the_server_offers_it(driver: Any, plain: PlainServer, mode: str):
+    async with opened(plain.dsn("app") + f"?sslmode={mode}&sslrootcert={plain.files.ca}", driver=driver) as conn:
         assert await cipher(conn)
-        assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.PRIMARY
-    assert DRIVER.is_closed(conn)
+        assert await driver.validate(conn, Target.READ_WRITE) is Role.PRIMARY
+    assert driver.is_closed(conn)
 
 
 @pytest.mark.parametrize("options", ["", "?sslmode=disable", "?ssl_mode=DISABLED"])
@@ -446,20 +416,22 @@ async def test_without_a_word_about_tls_there_is_none(plain: PlainServer, option
         assert not await cipher(conn)
 
 
-async def test_tls_counts_nothing_aborted(plain: PlainServer):
+@BOTH
+async def test_tls_counts_nothing_aborted(driver: Any, plain: PlainServer):
     before = plain.status("Aborted_clients", "Aborted_connects")
     for _ in range(5):
-        async with opened(plain.dsn("app"), sslmode="require") as conn:
-            await DRIVER.validate(conn, Target.READ_WRITE)
+        async with opened(plain.dsn("app"), sslmode="require", driver=driver) as conn:
+            await driver.validate(conn, Target.READ_WRITE)
     await asyncio.sleep(0.1)
     assert plain.status("Aborted_clients", "Aborted_connects") == before
 
 
-async def test_verify_full_checks_the_host_and_verify_ca_does_not(plain: PlainServer):
+@BOTH
+async def test_verify_full_checks_the_host_and_verify_ca_does_not(driver: Any, plain: PlainServer):
     dsn = plain.dsn("app").replace("127.0.0.1", "127.0.0.2")
-    async with opened(dsn, sslmode="verify-ca", sslrootcert=str(plain.files.ca)) as conn:
+    async with opened(dsn, sslmode="verify-ca", sslrootcert=str(plain.files.ca), driver=driver) as conn:
         assert await cipher(conn)
-    _, kind = await failure(dsn, sslmode="verify-full", sslrootcert=str(plain.files.ca))
+    _, kind = await failure(dsn, sslmode="verify-full", sslrootcert=str(plain.files.ca), driver=driver)
     assert kind is FailureKind.CONFIGURATION
 
 
@@ -470,19 +442,23 @@ async def test_a_certificate_of_a_stranger_is_refused(plain: PlainServer, tmp_pa
     assert kind is FailureKind.CONFIGURATION
 
 
-async def test_prefer_falls_back_where_the_server_has_no_tls(galera: GaleraCluster):
+@BOTH
+async def test_prefer_falls_back_where_the_server_has_no_tls(driver: Any, galera: GaleraCluster):
     node = galera.nodes[0]
     before = node.status("Aborted_clients", "Aborted_connects")
     for mode in ("prefer", "allow"):
-        async with opened(node.dsn("app"), sslmode=mode) as conn:
+        async with opened(node.dsn("app"), sslmode=mode, driver=driver) as conn:
             assert not await cipher(conn)
     assert node.status("Aborted_clients", "Aborted_connects") == before
 
 
+@BOTH
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_nothing_is_sent_to_a_server_that_cannot_keep_it_secret(galera: GaleraCluster, proxy: MakeProxy, mode: str):
+async def test_nothing_is_sent_to_a_server_that_cannot_keep_it_secret(
+    driver: Any, galera: GaleraCluster, proxy: MakeProxy, mode: str
+):
     link = await proxy(galera.nodes[0])
-    exc, kind = await failure(f"mysql://app:pw@127.0.0.1:{link.port}/test", sslmode=mode)
+    exc, kind = await failure(f"mysql://app:pw@127.0.0.1:{link.port}/test", sslmode=mode, driver=driver)
     assert exc.args[0] == 2026
     assert kind is FailureKind.CONFIGURATION
     assert link.bytes_sent == 0

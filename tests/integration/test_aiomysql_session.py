@@ -12,11 +12,11 @@ from typing import Any
 import aiomysql
 import pytest
 
-from aioclustersql.drivers import aiomysql_transaction
+from aioclustersql.drivers.asyncmy import AsyncmyDriver
 from aioclustersql.drivers.base import TransactionOptions
-from aioclustersql.errors import ConfigError
+from aioclustersql.drivers.mysql import transaction as transactions
 from aioclustersql.failure import FailureKind
-from aioclustersql.node import Isolation
+from aioclustersql.node import Isolation, Target
 from tests.integration.logins import mysql_connected as connected
 from tests.integration.logins import mysql_driver as driver
 from tests.integration.logins import rows, value
@@ -225,15 +225,6 @@ async def test_a_ping_fails_on_a_node_that_serves_nothing(node: GaleraNode, conn
 # Transactions
 
 
-async def test_of_a_connection_that_was_cut_off_the_last_answer_counts(node: GaleraNode, conn: aiomysql.Connection):
-    await driver.begin(conn, PLAIN)
-    driver.terminate(conn)
-    assert driver.in_transaction(conn)
-    async with connected(node.dsn("app")) as other:
-        driver.terminate(other)
-        assert not driver.in_transaction(other)
-
-
 @pytest.mark.parametrize("autocommit", [True, False])
 async def test_a_transaction_commits_or_rolls_back_and_the_autocommit_mode_stays(node: GaleraNode, autocommit: bool):
     async with connected(node.dsn("app"), autocommit=autocommit) as conn:
@@ -265,27 +256,6 @@ async def test_the_isolation_level_is_the_wanted_one(node: GaleraNode, conn: aio
             await asyncio.sleep(0.2)
     await transaction.rollback()
     assert await value(conn, "SELECT @@tx_isolation") == "REPEATABLE-READ"
-
-
-async def test_a_read_only_transaction_writes_nothing(conn: aiomysql.Connection):
-    transaction = await driver.begin(conn, TransactionOptions(readonly=True))
-    with pytest.raises(aiomysql.Error) as caught:
-        await rows(conn, "INSERT INTO leaks VALUES (1)")
-    assert driver.classify(caught.value) is FailureKind.ROLE_CHANGED
-    await transaction.rollback()
-
-
-async def test_inside_of_a_transaction_a_savepoint_is_set(node: GaleraNode, conn: aiomysql.Connection):
-    outer = await driver.begin(conn, PLAIN)
-    for number, end in enumerate(("commit", "rollback")):
-        inner = await driver.begin(conn, PLAIN)
-        await rows(conn, f"INSERT INTO leaks VALUES ({number})")
-        await getattr(inner, end)()
-        assert driver.in_transaction(conn)
-    with pytest.raises(ConfigError):
-        await driver.begin(conn, TransactionOptions(Isolation.SERIALIZABLE))
-    await outer.commit()
-    assert node.sql("SELECT id FROM test.leaks") == ((0,),)
 
 
 async def test_inside_of_a_users_own_transaction_only_what_is_nested_ends(node: GaleraNode, conn: aiomysql.Connection):
@@ -323,11 +293,6 @@ async def test_a_savepoint_is_refused_when_a_deadlock_has_ended_the_transaction(
         assert not driver.in_transaction(conn)
 
 
-async def test_deferrable_is_refused(conn: aiomysql.Connection):
-    with pytest.raises(ConfigError, match="deferrable"):
-        await driver.begin(conn, TransactionOptions(deferrable=True))
-
-
 async def test_a_read_only_server_refuses_to_begin_to_write(node: GaleraNode):
     async with connected(node.dsn("plain")) as conn:
         node.sql("SET GLOBAL read_only=1")
@@ -359,9 +324,21 @@ async def test_a_commit_that_fails_leaves_the_autocommit_mode_as_it_was(
 async def test_a_commit_that_was_answered_is_done_whatever_becomes_of_the_mode(
     node: GaleraNode, conn: aiomysql.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(aiomysql_transaction, "_OFF", "SET no_such_variable=1")
+    monkeypatch.setattr(transactions, "_OFF", "SET no_such_variable=1")
     transaction = await driver.begin(conn, PLAIN)
     await rows(conn, "INSERT INTO leaks VALUES (1)")
     await transaction.commit()
     assert driver.is_closed(conn)
     assert node.sql("SELECT id FROM test.leaks") == ((1,),)
+
+
+async def test_asyncmys_cache_of_statements_goes_with_them(node: GaleraNode):
+    asyncmy = AsyncmyDriver()
+    conn = await asyncmy.connect(asyncmy.parse(node.dsn("app"), {"stmt_cache_size": 10}), "pw")
+    await asyncmy.validate(conn, Target.ANY)
+    for _ in range(2):
+        async with conn.cursor() as cursor:
+            await cursor.execute("SELECT %s", (7,))
+            assert list(await cursor.fetchall()) == [(7,)]
+        await asyncmy.reset(conn, None)
+    await asyncmy.close(conn)

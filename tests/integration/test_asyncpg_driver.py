@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psycopg
 import pytest
 
 from aioclustersql.demo.postgres import PostgresCluster, PostgresNode, ServerTls
+from aioclustersql.drivers.psycopg import PsycopgDriver
 from aioclustersql.errors import ConfigError
 from aioclustersql.failure import FailureKind
 from tests.integration.logins import connected, driver
@@ -195,3 +197,33 @@ async def test_a_given_certificate_does_not_make_prefer_demand_tls(postgres: Pos
     dsn = f"{postgres.primary.dsn()}?sslmode=prefer&sslcert={certificates.cert}&sslkey={certificates.key}"
     async with connected(dsn) as conn:
         assert not await encrypted(conn)
+
+
+async def test_psycopg_says_tls_in_the_same_words(secure: PostgresNode, certificates: Certificates, tmp_path: Path) -> None:
+    other = PsycopgDriver()
+    shown = f"sslcert={certificates.cert}&sslkey={certificates.key}"
+    elsewhere = secure.dsn().replace("127.0.0.1", "127.0.0.2")
+    for dsn, tls in {
+        secure.dsn(): True,
+        f"{secure.dsn()}?sslmode=disable": False,
+        f"{secure.dsn()}?sslmode=allow": False,
+        f"{elsewhere}?sslmode=verify-ca&sslrootcert={certificates.ca}": True,
+        f"{secure.dsn()}?ssl_mode=VERIFY_IDENTITY&ssl_ca={certificates.ca}&{shown}": True,
+    }.items():
+        endpoint = other.parse(dsn, {})
+        conn = await other.connect(endpoint, PASSWORD)
+        row = await (await conn.execute("select ssl from pg_stat_ssl where pid = pg_backend_pid()")).fetchone()
+        assert row == (tls,), dsn
+        await other.close(conn)
+    stranger = make_certificates(tmp_path)
+    for dsn in (
+        f"{elsewhere}?sslmode=verify-full&sslrootcert={certificates.ca}",
+        f"{secure.dsn()}?sslmode=verify-ca&sslrootcert={stranger.ca}",
+        secure.dsn(password="wrong"),
+    ):
+        endpoint = other.parse(dsn, {})
+        assert isinstance(endpoint.password, str)
+        with pytest.raises(psycopg.OperationalError) as caught:
+            await other.connect(endpoint, endpoint.password)
+        assert other.classify(caught.value) is FailureKind.CONFIGURATION
+        assert PASSWORD not in str(caught.value)

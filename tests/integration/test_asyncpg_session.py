@@ -13,7 +13,6 @@ import pytest
 
 from aioclustersql.demo.postgres import PostgresCluster
 from aioclustersql.drivers.base import TransactionOptions
-from aioclustersql.errors import ConfigError
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Isolation
 from tests.integration.logins import connected, driver
@@ -141,17 +140,6 @@ async def test_a_standby_can_be_reset(postgres: PostgresCluster) -> None:
         assert await conn.fetchval("show work_mem") != "9MB"
 
 
-async def test_a_reset_of_a_lost_session_raises(postgres: PostgresCluster, conn: Connection) -> None:
-    postgres.primary.sql(f"select pg_terminate_backend({conn.get_server_pid()})")
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await driver.reset(conn, None)
-    assert driver.classify(caught.value) is FailureKind.SESSION_LOST
-    with pytest.raises(asyncpg.InterfaceError) as found:
-        await driver.reset(conn, None)
-    assert driver.classify(found.value) is FailureKind.FOUND_CLOSED
-    assert not driver.in_transaction(conn)
-
-
 async def test_a_ping_is_one_query_and_leaves_the_statement_cache_alone(conn: Connection) -> None:
     before = await conn.fetchval("select count(*) from pg_prepared_statements")
     async with queries_of(conn) as sent:
@@ -161,17 +149,6 @@ async def test_a_ping_is_one_query_and_leaves_the_statement_cache_alone(conn: Co
 
 
 # Transactions
-
-
-async def test_a_transaction_commits_or_rolls_back(conn: Connection) -> None:
-    await conn.execute("create temp table t (x int)")
-    for number, end in enumerate(("commit", "rollback")):
-        transaction = await driver.begin(conn, PLAIN)
-        assert driver.in_transaction(conn)
-        await conn.execute("insert into t values ($1)", number)
-        await getattr(transaction, end)()
-        assert not driver.in_transaction(conn)
-    assert [row[0] for row in await conn.fetch("select x from t")] == [0]
 
 
 async def test_to_begin_is_one_query(conn: Connection) -> None:
@@ -221,12 +198,6 @@ async def test_inside_of_a_users_own_begin_a_savepoint_is_set(conn: Connection) 
     assert driver.in_transaction(conn)
     await conn.execute("commit")
     assert [row[0] for row in await conn.fetch("select x from t")] == [1]
-
-
-async def test_a_savepoint_takes_no_options(conn: Connection) -> None:
-    await driver.begin(conn, PLAIN)
-    with pytest.raises(ConfigError):
-        await driver.begin(conn, TransactionOptions(readonly=True))
 
 
 async def test_after_a_users_own_commit_a_transaction_begins_anew(conn: Connection) -> None:

@@ -16,6 +16,7 @@ from aioclustersql.errors import AcquireTimeout
 from aioclustersql.events import Event
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Target, Wants
+from aioclustersql.policy.retry import RetryBudget
 from aioclustersql.runtime.beginning import Beginner, make_request
 from aioclustersql.runtime.bus import Bus
 from aioclustersql.runtime.registry import Registry
@@ -127,7 +128,7 @@ class Units(Generic[C]):
         bus.subscribe(self.events.append)
         self.registry: Registry[C] = Registry("test", driver, bus)
         self.beginner: Beginner[C] = Beginner(self.registry, self.pool)
-        self.runner: Runner[C] = Runner(self.beginner)
+        self.runner: Runner[C] = Runner(self.beginner, RetryBudget())
 
     async def run(self, work: Callable[..., Awaitable[Any]], *args: object, target: Target = Target.ANY, **how: Any) -> Any:
         """As `Cluster.run`."""

@@ -108,6 +108,16 @@ async def test_a_cluster_that_is_in_use_in_a_running_loop_is_refused_in_another_
 
 
 @pytest.mark.real_time
+@pytest.mark.every_loop
+async def test_a_look_that_is_due_at_once_is_followed_by_another():
+    cluster, _ = racing(("a", 0, "ok"))
+    async with cluster:
+        loop, opener = asyncio.get_running_loop(), cluster._engine.pool_here().opener
+        opener._look_again(loop.time() + 1e-4, loop.time())  # uvloop gives no timer for that
+        opener._look_again(loop.time() + 60, loop.time())
+
+
+@pytest.mark.real_time
 async def test_the_stats_may_be_read_from_any_thread_while_connects_run():
     cluster, driver = racing(*((name, 0, "ok") for name in "abc"))
     failed: list[Exception] = []

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from aioclustersql import AllNodesFailed
+from aioclustersql import AllNodesFailed, Cluster, ConfigError
 from aioclustersql.node import Role
 from aioclustersql.testing import Row
 
@@ -144,3 +144,11 @@ async def test_elections_are_logged(racing: Racing, caplog: pytest.LogCaptureFix
         await until(1.5)
     assert "node a takes no more writes" in caplog.text
     assert "node b takes the writes" in caplog.text
+
+
+@pytest.mark.parametrize("nodes", ["postgresql://app@db1,db2/shop", "postgresql+psycopg://app@db1/shop", "sqlite:///shop.db"])
+def test_writers_are_refused_where_one_node_alone_can_write(nodes: str):
+    with pytest.raises(ConfigError, match="leave writers out"):
+        Cluster(nodes, writers=1)
+    with pytest.raises(ConfigError, match="one primary"):
+        Cluster(driver="asyncpg", writers=1)

@@ -15,15 +15,29 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-__all__ = ["by_name", "checked", "for_url"]
+__all__ = ["by_name", "checked", "for_url", "names"]
 
 _OURS = {
     "aiomysql": "aioclustersql.drivers.aiomysql:AiomysqlDriver",
+    "aiosqlite": "aioclustersql.drivers.aiosqlite:AiosqliteDriver",
+    "asyncmy": "aioclustersql.drivers.asyncmy:AsyncmyDriver",
     "asyncpg": "aioclustersql.drivers.asyncpg:AsyncpgDriver",
+    "psycopg": "aioclustersql.drivers.psycopg:PsycopgDriver",
 }
-_SCHEMES = {"mysql": "aiomysql", "mariadb": "aiomysql", "postgresql": "asyncpg", "postgres": "asyncpg"}
+_SCHEMES = {
+    "mysql": "aiomysql",
+    "mariadb": "aiomysql",
+    "postgresql": "asyncpg",
+    "postgres": "asyncpg",
+    "sqlite": "aiosqlite",
+}
 """What a URL means that names no driver; `mysql+aiomysql://` and the like name theirs after the plus."""
 _GROUP = "aioclustersql.drivers"
+
+
+def names() -> tuple[str, ...]:
+    """Our own drivers, whether or not their packages are installed."""
+    return tuple(sorted(_OURS))
 
 
 def by_name(name: str) -> Driver[Any]:

@@ -16,8 +16,8 @@ from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import CLIENT
 from pymysql.protocol import MysqlPacket
 
-from .aiomysql_reset import Session
 from .aiomysql_wire import drop
+from .mysql.reset import Session
 
 __all__ = ["Connection", "TlsConnection"]
 

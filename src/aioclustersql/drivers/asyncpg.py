@@ -1,6 +1,6 @@
 """The asyncpg driver: a URL becomes the explicit keyword arguments of `asyncpg.connect`, an exception becomes a meaning.
 
-Options are read in `asyncpg_options`; sessions are handled in `asyncpg_session`, nodes probed in `asyncpg_probe`. Rule:
+Options are read in `asyncpg_options`; sessions are handled in `asyncpg_session`, nodes probed by `postgres.probe`. Rule:
 asyncpg gets no DSN and finds nothing to fill in from the environment, but for the password: without one it looks into
 PGPASSWORD and ~/.pgpass, as libpq does.
 """
@@ -21,10 +21,11 @@ from ..dsn import parse_url, redact
 from ..errors import ConfigError
 from ..failure import FailureKind
 from ..node import Role, Target
-from . import asyncpg_probe, asyncpg_session
+from . import asyncpg_session
 from .asyncpg_options import SCHEMES, for_one_connect, read_endpoint
 from .base import Endpoint, Observation, TransactionOptions
-from .postgres_errors import classify_sqlstate
+from .postgres import probe
+from .postgres.errors import classify_sqlstate
 from .sockets import classify_os_error, last_received
 from .tls import Tls, TlsMode
 
@@ -34,7 +35,6 @@ _ALPN = ("postgresql",)
 """What PostgreSQL 17 wants to be asked for under direct TLS; servers before it do not look."""
 _TLS_VARIABLES = ("PGSSLCERT", "PGSSLKEY", "PGSSLMINPROTOCOLVERSION", "PGSSLMAXPROTOCOLVERSION")
 """The variables that asyncpg reads even for an explicit `ssl="prefer"`."""
-_ROLE_QUERY = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 
 # What asyncpg says without a SQLSTATE, by exception class and a part of the (untranslated) text; the first that fits.
 _TEXTS: tuple[tuple[type[BaseException], str, FailureKind], ...] = (
@@ -60,6 +60,7 @@ class AsyncpgDriver:
 
     name: str = "asyncpg"
     schemes: frozenset[str] = SCHEMES
+    multi_primary: bool = False
 
     def __init__(self) -> None:
         self._cut_in_transaction: weakref.WeakSet[asyncpg.Connection[Any]] = weakref.WeakSet()
@@ -104,12 +105,12 @@ class AsyncpgDriver:
         in_recovery = getattr(settings, "in_hot_standby", None)
         if in_recovery is not None:
             read_only = getattr(settings, "default_transaction_read_only", "off")
-            return _role(in_recovery == "on", read_only == "on")
+            return probe.role(in_recovery=in_recovery == "on", read_only=read_only == "on")
         if target is Target.ANY:
             return Role.UNKNOWN
-        row = await conn.fetchrow(_ROLE_QUERY)
+        row = await conn.fetchrow(probe.ROLE_QUERY)
         assert row is not None  # noqa: S101 - a select without a table has one row
-        return _role(row[0], row[1])
+        return probe.role(in_recovery=row[0], read_only=row[1])
 
     async def close(self, conn: asyncpg.Connection[Any]) -> None:
         """As `Driver.close`. A goodbye that fails is not an error: the socket is closed then too."""
@@ -156,7 +157,9 @@ class AsyncpgDriver:
 
     async def probe(self, conn: asyncpg.Connection[Any], *, causal: bool) -> Observation:  # noqa: ARG002 - nothing to wait for
         """As `Driver.probe`. `causal` means nothing here: a standby tells its lag, and a primary is never behind."""
-        return await asyncpg_probe.probe(conn)
+        row = await conn.fetchrow(probe.QUERY)
+        assert row is not None  # noqa: S101 - the outer side of the join has one row
+        return probe.observation(tuple(row))
 
     def last_received(self, conn: asyncpg.Connection[Any]) -> float | None:
         """As `Driver.last_received`."""
@@ -184,13 +187,9 @@ class AsyncpgDriver:
         return FailureKind.SESSION_LOST if lost else FailureKind.OTHER
 
 
-def _role(in_recovery: bool, read_only: bool) -> Role:
-    if in_recovery:
-        return Role.STANDBY
-    return Role.READ_ONLY if read_only else Role.PRIMARY
-
-
 def _classify_one(exc: BaseException) -> FailureKind:
+    if isinstance(exc, ConfigError):
+        return FailureKind.CONFIGURATION
     if isinstance(exc, asyncpg.PostgresError):
         fields = exc.as_dict()
         severity = fields.get("severity_en") or fields.get("severity")

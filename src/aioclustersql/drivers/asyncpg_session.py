@@ -14,40 +14,25 @@ from asyncpg.transaction import Transaction as AsyncpgTransaction
 from asyncpg.transaction import TransactionState
 
 from .base import TransactionOptions, check_savepoint
+from .postgres.session import MORE, SET_IN_SESSION, restoring
 
 __all__ = ["SessionTransaction", "baseline", "begin", "reset"]
 
 _log = logging.getLogger("aioclustersql.pool")
 
-# What asyncpg's own reset leaves: RESET ALL spares the role, and temporary tables and currval() are no settings. The role of
-# the login, where one was set by its options or by ALTER ROLE, is what RESET ROLE goes back to.
-_MORE = "\nSET SESSION AUTHORIZATION DEFAULT;RESET ROLE;DISCARD TEMP;DISCARD SEQUENCES;"
 _RESETS_ALL = "RESET ALL"
-
-# Role and session authorization are in no view. The order matters: setting the latter resets the former.
-_SET_IN_SESSION = """
-select name, setting, 0 as place from pg_settings
- where source = 'session' and name not in ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')
-union all
-select 'session_authorization', session_user::text, 1
-  from pg_stat_activity where pid = pg_backend_pid() and usename <> session_user
-union all
-select 'role', current_setting('role'), 2
-order by place, name
-"""
 
 
 async def baseline(conn: asyncpg.Connection[Any]) -> str:
     """As `Driver.baseline`: the statement that sets again what is set in the session now."""
-    rows = await conn.fetch(_SET_IN_SESSION)
-    return f"SELECT {', '.join(f'set_config({_quoted(name)},{_quoted(value)},false)' for name, value, _ in rows)};"
+    return restoring([tuple(row) for row in await conn.fetch(SET_IN_SESSION)])
 
 
 async def reset(conn: Any, baseline: str) -> None:
     """As `Driver.reset`, in one round trip; `conn` is an `asyncpg.Connection`, `baseline` a statement, or empty."""
     query = conn.get_reset_query()
     if _RESETS_ALL in query:  # not Redshift's and CockroachDB's: they know some of this only
-        query += _MORE
+        query += MORE
     if conn.is_in_transaction():
         query = "ROLLBACK;" + query
     conn._top_xact = None
@@ -137,8 +122,3 @@ async def begin(conn: asyncpg.Connection[Any], options: TransactionOptions) -> S
     transaction = SessionTransaction(conn, isolation, options.readonly, options.deferrable)
     await transaction.start()
     return transaction
-
-
-def _quoted(text: str) -> str:
-    """A string literal that means the same whatever `standard_conforming_strings` is."""
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -92,6 +92,8 @@ class Driver(Protocol[C]):
     """As in `Cluster(driver=...)`."""
     schemes: frozenset[str]
     """The URL schemes that mean this driver, in lower case."""
+    multi_primary: bool
+    """Whether several nodes may take writes at once (Galera), so that `writers=` has a meaning: which of them are to."""
 
     def parse(self, dsn: str, options: Mapping[str, Any]) -> Endpoint:
         """Check a node's URL and its connect options; no I/O. `options` go over the URL's.

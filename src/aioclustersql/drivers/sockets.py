@@ -15,7 +15,7 @@ import sys
 
 from ..failure import FailureKind
 
-__all__ = ["classify_os_error", "last_received"]
+__all__ = ["NO_SUCH_NAME", "classify_os_error", "last_received", "last_received_on"]
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: FailureKind.UNREACHABLE,
@@ -38,7 +38,7 @@ _BY_ERRNO = {
     errno.ENOTDIR: FailureKind.CONFIGURATION,
     errno.ENAMETOOLONG: FailureKind.CONFIGURATION,
 }
-_NO_SUCH_NAME = frozenset(
+NO_SUCH_NAME = frozenset(
     code for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if (code := getattr(socket, name, None)) is not None
 )
 _TEXTS = (
@@ -65,7 +65,7 @@ def classify_os_error(exc: BaseException) -> FailureKind | None:
     if isinstance(exc, ssl.SSLError):
         return _classify_tls(exc)
     if isinstance(exc, socket.gaierror):
-        return FailureKind.CONFIGURATION if exc.errno in _NO_SUCH_NAME else FailureKind.UNREACHABLE
+        return FailureKind.CONFIGURATION if exc.errno in NO_SUCH_NAME else FailureKind.UNREACHABLE
     text = str(exc)
     for part, kind in _TEXTS:
         if part in text:
@@ -89,7 +89,12 @@ def last_received(transport: asyncio.BaseTransport | None) -> float | None:
     if sys.platform != "linux" or transport is None or transport.is_closing():
         return None
     sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family == socket.AF_UNIX:
+    return None if sock is None else last_received_on(sock)
+
+
+def last_received_on(sock: socket.socket) -> float | None:
+    """The same of a socket that no transport has."""
+    if sys.platform != "linux" or sock.family == socket.AF_UNIX:
         return None
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)

@@ -63,6 +63,7 @@ class Attempt(Generic[C]):
         "_begun",
         "_cut",
         "_disposal",
+        "_due",
         "_endpoint",
         "_loop",
         "_probe",
@@ -99,6 +100,8 @@ class Attempt(Generic[C]):
         self._begun = False
         self._cut: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When the timer fires; uvloop's do not tell where that is at once."""
         self._waiter: asyncio.Future[None] | None = None
         self.member = member
         self.started = self._speaking_since = loop.time()
@@ -204,11 +207,11 @@ class Attempt(Generic[C]):
         Where our own loop was blocked, the answer may lie unread: it has its grace once more.
         """
         now = self.clock()
-        if self._timer is not None and is_late(self._timer.when(), now):
+        if self._timer is not None and is_late(self._due, now):
             lost_at = now
         over = lost_at + grace(self.member.latency, now)
         if now + _TICK < over:
-            self._timer = self._loop.call_at(over, self._wait_out_grace, lost_at)
+            self._timer, self._due = self._loop.call_at(over, self._wait_out_grace, lost_at), over
         else:
             self.cut(_PAST_GRACE)
 

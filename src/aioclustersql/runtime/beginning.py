@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from ..drivers.base import Transaction, TransactionOptions
 from ..errors import AcquireTimeout
+from ..failure import FailureKind
 from ..node import Isolation, Target, Wants
 from ..policy import retry
 from ..policy.retry import Action, Phase
@@ -115,10 +116,14 @@ class Beginner(Generic[C]):
         kind = self.leases.failed(lease, exc)
         self.leases.note(lease, exc)
         self.leases.release(lease)
+        return self.judge(lease.node, kind, exc, trail)
+
+    def judge(self, node: str, kind: FailureKind, exc: Exception, trail: Trail) -> float | None:
+        """How long to wait before another attempt, after a BEGIN failed; `None`: the error is the caller's."""
         trail.heed_cancel(exc)
         what = retry.action(kind, Phase.BEGINNING)
         text = self.registry.describe(exc)
-        trail.failed(lease.node, f"BEGIN on node {lease.node}", exc, text, avoid=what is Action.ELSEWHERE)
+        trail.failed(node, f"BEGIN on node {node}", exc, text, avoid=what is Action.ELSEWHERE)
         if what is Action.SURFACE:
             return None
         trail.faults += what is not Action.RECONNECT

@@ -23,6 +23,7 @@ from .disposal import Disposal
 from .failures import is_lasting
 from .member import Member
 from .probing import Prober
+from .process import forked
 from .race import RaceRunner, RaceTimes
 from .registry import Registry
 
@@ -55,6 +56,17 @@ class Connector(Generic[C]):
         self._gate: asyncio.Future[None] | None = None
         self._callers = 0
         self._connects = count(1)
+        self._parents: asyncio.AbstractEventLoop | None = None
+        """In the child of a fork: the loop that is the parent's."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it works in some loop."""
+        return self._loop is not None
+
+    def leave_behind(self) -> None:
+        """This is the child of a fork; what is under way is the parent's."""
+        self._parents, self._loop = self._loop, None
 
     @property
     def now(self) -> float:
@@ -92,6 +104,8 @@ class Connector(Generic[C]):
         return self._stop
 
     def _move(self, loop: asyncio.AbstractEventLoop, *, in_use: bool) -> None:
+        if self._parents is not None:
+            raise WrongLoop(forked(self._registry.cluster))
         old = self._loop
         busy = self._callers or self._disposal or self._registry.attempts
         if old is not None and not old.is_closed() and (in_use or (old.is_running() and busy)):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
 from typing import Generic, TypeVar
 
 from ..errors import NotOpen, ReadyTimeout, WrongLoop
 from ..node import Role, Wants
 from ..policy.ledger import Limits
 from ..policy.ranking import Fit
+from ..policy.retry import RetryBudget
 from .beginning import Beginner
 from .connector import Connector
 from .hooks import NoHooks
@@ -17,6 +19,7 @@ from .lease import NoLeases
 from .member import Member
 from .monitor import Monitor
 from .pool import Pool
+from .process import forked, guard, register
 from .registry import Registry
 from .settings import Settings
 from .work import Runner
@@ -34,10 +37,15 @@ class Engine(Generic[C]):
         self.settings = settings
         self.connector: Connector[C] = Connector(registry, stagger=settings.stagger, init=settings.pool.init)
         self.limits = settings.limits
+        self.budget = RetryBudget()
         self._pool: Pool[C] | None = None
         self._runner: Runner[C] | None = None
         self._monitor: Monitor[C] | None = None
+        self._guard: AsyncGenerator[None, None] | None = None
+        self._parents: tuple[object, ...] | None = None
+        """In the child of a fork: what is the parent's."""
         self.is_open = False
+        register(self)
 
     @property
     def pool(self) -> Pool[C] | None:
@@ -48,6 +56,7 @@ class Engine(Generic[C]):
         """The pool, for a caller in its event loop. Raises `NotOpen`, `WrongLoop`."""
         pool = self._pool
         if pool is None:
+            self._refuse_forked()
             raise NotOpen(f"cluster {self.registry.cluster!r} is not open: enter it (async with cluster), or await its open()")
         if pool.loop is not asyncio.get_running_loop():
             raise WrongLoop(
@@ -76,7 +85,7 @@ class Engine(Generic[C]):
         registry, settings, loop = self.registry, self.settings, asyncio.get_running_loop()
         self.is_open = True
         self._pool = Pool(registry, self.connector.disposal, settings.pool, loop, self.limits)
-        self._runner = Runner(Beginner(registry, self._pool))
+        self._runner = Runner(Beginner(registry, self._pool), self.budget)
         registry.hooks = self._pool.follower
         self.connector.disposal.adopt = self._pool.adopter.adopt
         if settings.monitor_interval is not None:
@@ -89,14 +98,18 @@ class Engine(Generic[C]):
             )
             self._monitor.start(loop)
         self._pool.start()
+        self._guard = guard(self)
+        await anext(self._guard)
 
     async def close(self, timeout: float) -> None:
         """Let leases end within so many seconds, interrupt the others, and leave nothing under way."""
+        self._refuse_forked()
         if self._pool is not None and not self._pool.loop.is_closed():
             self.pool_here()  # raises in another loop
         pool, monitor, loop = self._pool, self._monitor, asyncio.get_running_loop()
         deadline = loop.time() + timeout
         in_use, self.is_open = self.is_open, False
+        guarding, self._guard = self._guard, None
         try:
             if pool is not None and not pool.loop.is_closed():
                 await pool.stop(deadline)
@@ -107,6 +120,26 @@ class Engine(Generic[C]):
             if monitor is not None and pool is not None and not pool.loop.is_closed():
                 await monitor.stop(max(0.0, deadline - loop.time()))
             await self.connector.close(max(0.0, deadline - loop.time()), in_use=in_use)
+            if guarding is not None:
+                await guarding.aclose()
+
+    async def close_unasked(self, timeout: float) -> str:
+        """As `Guarded.close_unasked`."""
+        self._guard = None  # it is what calls this
+        await self.close(timeout)
+        return self.registry.cluster
+
+    def left_behind(self) -> None:
+        """As `Guarded.left_behind`."""
+        if self._pool is not None or self.connector.is_bound:
+            self._parents = (self._pool, self._runner, self._monitor, self._guard)
+            self._pool = self._runner = self._monitor = self._guard = None
+            self.is_open = False
+            self.connector.leave_behind()
+
+    def _refuse_forked(self) -> None:
+        if self._parents is not None:
+            raise WrongLoop(forked(self.registry.cluster))
 
     def resize(self, limits: Limits) -> None:
         """Other sizes, of this pool and of those to come."""

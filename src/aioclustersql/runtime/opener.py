@@ -66,6 +66,8 @@ class Opener(Generic[C]):
         self._failures: dict[str, int] = {}
         self._rests: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        """When the timer fires; uvloop's do not tell where that is at once."""
         self._stopped = False
 
     # -- for those who wait --------------------------------------------------------------------------------------------
@@ -167,11 +169,11 @@ class Opener(Generic[C]):
 
     def _look_again(self, when: float, now: float) -> None:
         when = max(when, now + _TICK)
-        if when == math.inf or (self._timer is not None and now < self._timer.when() <= when):
+        if when == math.inf or (self._timer is not None and now < self._due <= when):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._looked_for)
+        self._timer, self._due = self._loop.call_at(when, self._looked_for), when
 
     def _looked_for(self) -> None:
         self._timer = None

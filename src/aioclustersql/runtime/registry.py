@@ -53,7 +53,10 @@ class Registry(Generic[C]):
         self.spans: Spans | None = None
         self.rng = random.Random()
         self.attempts: set[Attempt[C]] = set()
-        self._driver = driver
+        self._writers = writers
+        self._driver: Driver[C] | None = None
+        if driver is not None:
+            self.driver = driver
         self._members: dict[str, Member[C]] = {}
         self.members: tuple[Member[C], ...] = ()
         self.candidates: tuple[Member[C], ...] = ()
@@ -70,6 +73,11 @@ class Registry(Generic[C]):
 
     @driver.setter
     def driver(self, driver: Driver[C]) -> None:
+        if self._writers is not None and not driver.multi_primary:
+            raise ConfigError(
+                f"writers={self._writers} elects the nodes that take writes where several can (Galera); "
+                f"{driver.name}'s servers have one primary, which the cluster finds by itself: leave writers out"
+            )
         self._driver = driver
 
     @property

@@ -44,9 +44,9 @@ class RunRequest:
 class Runner(Generic[C]):
     """Runs units of work for one cluster; they share a retry budget."""
 
-    def __init__(self, beginner: Beginner[C]) -> None:
+    def __init__(self, beginner: Beginner[C], budget: RetryBudget) -> None:
         self.beginner = beginner
-        self.budget = RetryBudget()
+        self.budget = budget
 
     async def run(self, request: RunRequest, work: Callable[[C, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """Await `work(conn, *args)` in a transaction, COMMIT, and return its result.

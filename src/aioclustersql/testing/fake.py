@@ -66,6 +66,7 @@ class FakeDriver:
 
     name = "fake"
     schemes = frozenset({"fake"})
+    multi_primary = True
 
     def __init__(self, *servers: str | FakeServer, swallow_cancel: bool = False) -> None:
         self.servers: dict[str, FakeServer] = {}

@@ -5,18 +5,19 @@ Rule: what a standby cannot know is None. One without a receiver would count no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
+from ...node import Role
+from ..base import Observation
 
-from ..node import Role
-from .base import Observation
+__all__ = ["QUERY", "ROLE_QUERY", "observation", "role"]
 
-__all__ = ["probe"]
+ROLE_QUERY = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 
 # Any role may ask this; without pg_monitor the columns of pg_stat_wal_receiver but `pid` are null, and the timeline of a
 # standby is unknown (0). https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
-_QUERY = """
+QUERY = """
 select r.rec as in_recovery,
        current_setting('transaction_read_only') = 'on' as read_only,
        case when r.rec then coalesce(w.received_tli, 0)
@@ -32,10 +33,8 @@ select r.rec as in_recovery,
 """
 
 
-async def probe(conn: asyncpg.Connection[Any]) -> Observation:
-    """As `Driver.probe`. A PostgreSQL server that does not serve lets nobody in, so whoever answers is ready."""
-    row = await conn.fetchrow(_QUERY)
-    assert row is not None  # noqa: S101 - the outer side of the join has one row
+def observation(row: Sequence[Any]) -> Observation:
+    """What the answer to `QUERY` means. A PostgreSQL server that does not serve lets nobody in, so whoever answers is ready."""
     in_recovery, read_only, timeline, lag_bytes, lag, has_receiver = row
     if not in_recovery:
         return Observation(Role.READ_ONLY if read_only else Role.PRIMARY, timeline=timeline, lag=0.0, lag_bytes=0)
@@ -43,3 +42,10 @@ async def probe(conn: asyncpg.Connection[Any]) -> Observation:
     if not has_receiver:
         return Observation(Role.STANDBY, timeline=known)
     return Observation(Role.STANDBY, timeline=known, lag=lag, lag_bytes=lag_bytes)
+
+
+def role(*, in_recovery: bool, read_only: bool) -> Role:
+    """The role of a server that says this of itself."""
+    if in_recovery:
+        return Role.STANDBY
+    return Role.READ_ONLY if read_only else Role.PRIMARY

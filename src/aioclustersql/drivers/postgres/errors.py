@@ -6,7 +6,7 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
-from ..failure import FailureKind
+from ...failure import FailureKind
 
 __all__ = ["classify_sqlstate"]
 

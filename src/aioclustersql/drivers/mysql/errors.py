@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..failure import FailureKind
+from ...failure import FailureKind
 
 __all__ = ["HOST_BLOCKED_NOTE", "classify_code"]
 

@@ -1,23 +1,18 @@
-"""Transactions on an aiomysql connection, begun explicitly and with the autocommit mode on.
+"""Transactions on a connection to MySQL or MariaDB, begun explicitly and with the autocommit mode on.
 
 Rule: the mode is afterwards what it was before, in the same round trips; and what was committed is never reported as failed.
 """
-
-# mypy: disable-error-code="no-untyped-call"
-# (aiomysql comes without types)
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
-import aiomysql
-from pymysql.constants import COMMAND
-
-from ..errors import ConfigError
-from .aiomysql_wire import answer, drop, run
-from .base import Transaction, TransactionOptions, check_savepoint
+from ...errors import ConfigError
+from ..base import Transaction, TransactionOptions, check_savepoint
+from .wire import QUERY, Wire
 
 __all__ = ["begin", "in_transaction"]
 
@@ -29,7 +24,8 @@ _numbers = itertools.count(1)
 class _Whole:
     """A transaction, and whether the autocommit mode was switched on for it."""
 
-    def __init__(self, conn: aiomysql.Connection, *, switched: bool) -> None:
+    def __init__(self, wire: Wire, conn: Any, *, switched: bool) -> None:
+        self._wire = wire
         self._conn = conn
         self._switched = switched
 
@@ -40,52 +36,53 @@ class _Whole:
         await self._end("ROLLBACK")
 
     async def _end(self, statement: str) -> None:
-        conn = self._conn
+        wire, conn = self._wire, self._conn
         if not self._switched:
-            await run(conn, statement)
+            await wire.run(conn, statement)
             return
-        await conn._execute_command(COMMAND.COM_QUERY, f"{statement};{_OFF}")
+        await conn._execute_command(QUERY, f"{statement};{_OFF}")
         try:
-            await answer(conn)
-        except aiomysql.ProgrammingError:  # a proxy between that takes one statement at a time
-            await run(conn, statement)
-        except aiomysql.Error:
-            await _switch_off(conn)
+            await wire.answer(conn)
+        except wire.programming_error:  # a proxy between that takes one statement at a time
+            await wire.run(conn, statement)
+        except wire.error:
+            await _switch_off(wire, conn)
             raise
         else:
-            with _or_dropped(conn):
-                await answer(conn)
+            with _or_dropped(wire, conn):
+                await wire.answer(conn)
             return
-        await _switch_off(conn)
+        await _switch_off(wire, conn)
 
 
 class _Savepoint:
     """A savepoint inside of a transaction."""
 
-    def __init__(self, conn: aiomysql.Connection, name: str) -> None:
+    def __init__(self, wire: Wire, conn: Any, name: str) -> None:
+        self._wire = wire
         self._conn = conn
         self._name = name
 
     async def commit(self) -> None:
-        await run(self._conn, f"RELEASE SAVEPOINT {self._name}")
+        await self._wire.run(self._conn, f"RELEASE SAVEPOINT {self._name}")
 
     async def rollback(self) -> None:
-        await run(self._conn, f"ROLLBACK TO SAVEPOINT {self._name}")
+        await self._wire.run(self._conn, f"ROLLBACK TO SAVEPOINT {self._name}")
 
 
-def in_transaction(conn: aiomysql.Connection) -> bool:
+def in_transaction(conn: Any) -> bool:
     """As `Driver.in_transaction`. An error carries no status: after a deadlock, or a loss, the last answer before it counts."""
     inside: bool = conn.get_transaction_status()
     return inside
 
 
-async def begin(conn: aiomysql.Connection, options: TransactionOptions) -> Transaction:
+async def begin(wire: Wire, conn: Any, options: TransactionOptions) -> Transaction:
     """As `Driver.begin`, in one round trip."""
     if options.deferrable:
         raise ConfigError("deferrable is PostgreSQL's; MySQL and MariaDB have no such transactions")
     if in_transaction(conn):
         check_savepoint(options)
-        return await _savepoint(conn)
+        return await _savepoint(wire, conn)
     switched = not conn.get_autocommit()
     statements = [_ON] if switched else []
     if options.isolation is not None:
@@ -93,32 +90,31 @@ async def begin(conn: aiomysql.Connection, options: TransactionOptions) -> Trans
     # Without READ WRITE a server with read_only=1 would begin, and refuse the first write.
     statements.append(f"START TRANSACTION READ {'ONLY' if options.readonly else 'WRITE'}")
     try:
-        await run(conn, *statements)
-    except aiomysql.Error:
+        await wire.run(conn, *statements)
+    except wire.error:
         if switched:
-            await _switch_off(conn)
+            await _switch_off(wire, conn)
         raise
-    return _Whole(conn, switched=switched)
+    return _Whole(wire, conn, switched=switched)
 
 
-async def _savepoint(conn: aiomysql.Connection) -> Transaction:
+async def _savepoint(wire: Wire, conn: Any) -> Transaction:
     name = f"aioclustersql_{next(_numbers)}"
-    await run(conn, f"SAVEPOINT {name}")
+    await wire.run(conn, f"SAVEPOINT {name}")
     if not in_transaction(conn):  # a deadlock has rolled it back, and nobody heeded that
-        raise aiomysql.OperationalError(_NO_SAVEPOINT, "the transaction that the savepoint is for has ended already")
-    return _Savepoint(conn, name)
+        raise wire.operational_error(_NO_SAVEPOINT, "the transaction that the savepoint is for has ended already")
+    return _Savepoint(wire, conn, name)
 
 
-async def _switch_off(conn: aiomysql.Connection) -> None:
-    if conn._writer is not None:
-        with _or_dropped(conn):
-            await run(conn, _OFF)
+async def _switch_off(wire: Wire, conn: Any) -> None:
+    with _or_dropped(wire, conn):
+        await wire.run(conn, _OFF)
 
 
 @contextlib.contextmanager
-def _or_dropped(conn: aiomysql.Connection) -> Iterator[None]:
+def _or_dropped(wire: Wire, conn: Any) -> Iterator[None]:
     """What came before is done, well or badly: where the mode cannot be restored, the connection ends and nothing is raised."""
     try:
         yield
-    except aiomysql.Error:
-        drop(conn)
+    except wire.error:
+        wire.drop(conn)

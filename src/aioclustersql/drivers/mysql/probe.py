@@ -4,19 +4,14 @@ Rule: one round trip, but for a replica, which is asked for its lag, and where t
 The states: https://galeracluster.com/library/documentation/node-states.html
 """
 
-# mypy: disable-error-code="no-untyped-call"
-# (aiomysql comes without types)
-
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aiomysql
-
-from ..node import Role
-from .aiomysql_wire import error_code, is_on, rows, text
-from .base import Observation
+from ...node import Role
+from ..base import Observation
+from .wire import Wire, is_on, text
 
 __all__ = ["observe_galera", "probe"]
 
@@ -37,23 +32,23 @@ _SYNCED, _DONOR = "4", "2"
 _CAUSES = {_DONOR: "a donor of a state transfer, or desynced", "3": "catching up with its cluster"}
 
 
-async def probe(conn: aiomysql.Connection, *, causal: bool) -> Observation:
+async def probe(wire: Wire, conn: Any, *, causal: bool) -> Observation:
     """As `Driver.probe`."""
     if "MariaDB" in conn.get_server_info():
         try:
-            if causal and not await _caught_up(conn):
+            if causal and not await _caught_up(wire, conn):
                 return Observation(Role.PEER, ready=False, cause="not ready (1047): outside of its cluster's primary component")
-            ((read_only, galera, rejects, status),) = await rows(conn, _GALERA)
-        except aiomysql.Error as exc:
-            if error_code(exc) != _UNKNOWN_VARIABLE:  # built without Galera
+            ((read_only, galera, rejects, status),) = await wire.rows(conn, _GALERA)
+        except wire.error as exc:
+            if wire.error_code(exc) != _UNKNOWN_VARIABLE:  # built without Galera
                 raise
         else:
             if is_on(galera) and status is not None:
                 said = dict(part.split("=", 1) for part in text(status).lower().split(","))
                 return observe_galera(said, read_only=is_on(read_only), rejects=text(rejects).upper() != "NONE")
-            return await _plain(conn, read_only)
-    ((read_only,),) = await rows(conn, _PLAIN)
-    return await _plain(conn, read_only)
+            return await _plain(wire, conn, read_only)
+    ((read_only,),) = await wire.rows(conn, _PLAIN)
+    return await _plain(wire, conn, read_only)
 
 
 def observe_galera(status: Mapping[str, str], *, read_only: bool, rejects: bool) -> Observation:
@@ -74,36 +69,35 @@ def observe_galera(status: Mapping[str, str], *, read_only: bool, rejects: bool)
     return Observation(role, ready=False, cause=cause)
 
 
-async def _caught_up(conn: aiomysql.Connection) -> bool:
+async def _caught_up(wire: Wire, conn: Any) -> bool:
     """Wait until the node has applied what its cluster had committed by now. Without Galera there is nothing to wait for."""
     try:
-        await rows(conn, _CAUSAL)
-    except aiomysql.Error as exc:
-        if error_code(exc) not in (_UNREADY, _WAITED_IN_VAIN):
+        await wire.rows(conn, _CAUSAL)
+    except wire.error as exc:
+        if wire.error_code(exc) not in (_UNREADY, _WAITED_IN_VAIN):
             raise
         return False
     return True
 
 
-async def _plain(conn: aiomysql.Connection, read_only: Any) -> Observation:
+async def _plain(wire: Wire, conn: Any, read_only: Any) -> Observation:
     if not is_on(read_only):
         return Observation(Role.PRIMARY, lag=0.0, lag_bytes=0)
-    return Observation(Role.STANDBY, lag=await _lag(conn))
+    return Observation(Role.STANDBY, lag=await _lag(wire, conn))
 
 
-async def _lag(conn: aiomysql.Connection) -> float | None:
+async def _lag(wire: Wire, conn: Any) -> float | None:
     """The greatest lag of its replication channels; 0.0 where it follows nobody, None where it, or we, may not know."""
-    async with conn.cursor(aiomysql.DictCursor) as cursor:
-        for statement in _REPLICA:
-            try:
-                await cursor.execute(statement)
-            except aiomysql.Error as exc:
-                if error_code(exc) in _NO_RIGHT:
-                    return None
-                if error_code(exc) != _SYNTAX or statement is _REPLICA[-1]:
-                    raise
-            else:
-                break
-        channels = await cursor.fetchall()
+    channels: Sequence[Mapping[str, Any]] = ()
+    for statement in _REPLICA:
+        try:
+            channels = await wire.named_rows(conn, statement)
+        except wire.error as exc:
+            if wire.error_code(exc) in _NO_RIGHT:
+                return None
+            if wire.error_code(exc) != _SYNTAX or statement is _REPLICA[-1]:
+                raise
+        else:
+            break
     lags = [channel[name] for channel in channels for name in _LAG if name in channel]
     return None if None in lags else float(max(lags, default=0))
