@@ -111,6 +111,7 @@ class OnPostgres:
             slow="select pg_sleep(30)",
             set_setting="set work_mem = '7MB'",
             show_setting="show work_mem",
+            options={"server_settings": {"client_connection_check_interval": "50ms"}},  # else a cut session sleeps on
             address=("127.0.0.1", node.port),
             dsn_at=dsn_at,
             kill=kill,

@@ -54,6 +54,8 @@ def by_name(name: str) -> Driver[Any]:
                 raise
             extra = f"pip install 'aioclustersql[{name}]'"
             raise ConfigError(f"driver {name!r} needs the package {exc.name!r}: {extra}") from exc
+        except ImportError as exc:  # psycopg without libpq, and without its binary package, is one
+            raise ConfigError(f"driver {name!r}: its package is installed, and cannot be used: {exc}") from exc
         return driver
     found = _registered()
     for entry in found:
