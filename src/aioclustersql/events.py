@@ -1,4 +1,8 @@
-"""What happened, as frozen values handed to listeners. A listener is synchronous; what it raises is logged, not raised."""
+"""What happened, as frozen values handed to listeners. A listener is synchronous; what it raises is logged, not raised.
+
+`connect` is a number of the call of `Cluster.connect` that a login belongs to, within its cluster; None: the pool's or the
+monitor's own login.
+"""
 
 from __future__ import annotations
 
@@ -116,6 +120,7 @@ class LoginStarted(Event):
 
     node: str
     reason: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ class LoginSucceeded(Event):
     node: str
     seconds: float
     lost: bool
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ class LoginFailed(Event):
     node: str
     seconds: float
     error: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ class LoginCut(Event):
     node: str
     seconds: float
     why: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ class Connected(Event):
     node: str
     seconds: float
     logins: int
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,7 @@ class ConnectFailed(Event):
 
     seconds: float
     error: str
+    connect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

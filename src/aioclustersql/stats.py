@@ -90,6 +90,12 @@ class ClusterStats:
     """Callers that wait for a pooled connection."""
     lease_time: float | None
     """For how many seconds a lease is held, on average; None before the first came back."""
+    min_size: int
+    """Pooled connections that each node is to have."""
+    max_size: int
+    """Pooled connections that each node may have."""
+    max_total: int | None
+    """Pooled connections that all nodes together may have; None: no bound."""
     nodes: Mapping[str, NodeStats]
 
     def __post_init__(self) -> None:

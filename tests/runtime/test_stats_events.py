@@ -123,6 +123,21 @@ async def test_a_connect_is_told_in_order(racing: Racing):
     assert connected.at.tzinfo is UTC
 
 
+async def test_the_events_of_a_connect_bear_its_number(racing: Racing):
+    cluster, _ = racing(("a", 0.25, "ok"), ("b", 0.5, "ok"), stagger=0)
+    events: list[Any] = []
+    cluster.subscribe(events.append)
+    await cluster.connect()
+    await cluster.connect()
+    await asyncio.sleep(1)
+    told: dict[int | None, list[str]] = {}
+    for event in events:
+        if hasattr(event, "connect"):
+            told.setdefault(event.connect, []).append(type(event).__name__)
+    one = ["LoginStarted", "LoginStarted", "LoginSucceeded", "Connected", "LoginSucceeded"]
+    assert told == {1: one, 2: one}
+
+
 async def test_a_connect_that_fails_is_told(racing: Racing):
     cluster, _ = racing(("a", 0.25, "wrong-password"))
     events: list[Event] = []

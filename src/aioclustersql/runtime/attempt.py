@@ -35,11 +35,12 @@ _ANY = Wants(Target.ANY)
 
 
 class LoginRequest(NamedTuple, Generic[C]):
-    """What one connect wants of its logins. `options` go over the node's own."""
+    """What one connect wants of its logins. `options` go over the node's own; `connect` is its number, for the events."""
 
     wants: Wants
     options: Mapping[str, Any]
     init: Callable[[C], Awaitable[object]] | None
+    connect: int | None = None
 
 
 class Opened(NamedTuple, Generic[C]):
@@ -125,6 +126,11 @@ class Attempt(Generic[C]):
     def __repr__(self) -> str:
         lost = ", lost" if self.lost else ""
         return f"<Attempt on {self.member.name}: {self.phase}{lost}>"
+
+    @property
+    def connect(self) -> int | None:
+        """The number of the connect that it is for; None: it is the pool's or the monitor's."""
+        return self._request.connect
 
     @property
     def address(self) -> str:

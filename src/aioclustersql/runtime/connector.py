@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -53,6 +54,7 @@ class Connector(Generic[C]):
         self._stop: asyncio.Future[None] | None = None
         self._gate: asyncio.Future[None] | None = None
         self._callers = 0
+        self._connects = count(1)
 
     @property
     def now(self) -> float:
@@ -143,7 +145,7 @@ class Connector(Generic[C]):
         loop = stop.get_loop()
         began = loop.time()
         deadline = began + timeout
-        request = LoginRequest(wants, options, self._init)
+        request = LoginRequest(wants, options, self._init, next(self._connects))
         if options:
             for member in self._registry.members:
                 self._registry.driver.override(member.endpoint, options)
@@ -156,7 +158,8 @@ class Connector(Generic[C]):
             opened.member.issue(opened.conn, interrupt=interrupt)
             return opened.conn
         except ClusterError as exc:
-            self._registry.bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc))
+            bus = self._registry.bus
+            bus.emit(events.ConnectFailed, seconds=loop.time() - began, error=str(exc), connect=request.connect)
             raise
         finally:
             self._callers -= 1
@@ -240,7 +243,7 @@ class Connector(Generic[C]):
         member.counters.connections += 1
         bus = self._registry.bus
         if bus.listeners:
-            bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins)
+            bus.emit(events.Connected, node=member.name, seconds=loop.time() - began, logins=logins, connect=request.connect)
         return opened
 
     async def _wait_for_gate(

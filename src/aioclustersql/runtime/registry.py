@@ -159,7 +159,7 @@ class Registry(Generic[C]):
         else:
             member.last_chosen = next(self._choices)  # by a race: the next tie goes to another
         if self.bus.listeners:
-            self.bus.emit(events.LoginStarted, node=member.name, reason=reason)
+            self.bus.emit(events.LoginStarted, node=member.name, reason=reason, connect=attempt.connect)
 
     def login_lost(self, attempt: Attempt[C]) -> None:
         """Nobody waits for a login under way any more."""
@@ -182,7 +182,7 @@ class Registry(Generic[C]):
             member.latency.observe(seconds, now, crowded=crowded)
             member.heard_at = now
         if self.bus.listeners:
-            self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost)
+            self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost, connect=attempt.connect)
 
     def validated(self, attempt: Attempt[C], role: Role, now: float) -> None:
         """The node serves us, and this is its role."""
@@ -215,7 +215,7 @@ class Registry(Generic[C]):
         """A login failed. `of_the_node`: the failure says something about the node (a failing `init` does not)."""
         member = attempt.member
         error = describe(exc, attempt.secret)
-        self.bus.emit(events.LoginFailed, node=member.name, seconds=seconds, error=error)
+        self.bus.emit(events.LoginFailed, node=member.name, seconds=seconds, error=error, connect=attempt.connect)
         if isinstance(exc, NodeNotFit):
             return
         self.note_error(member, error)
@@ -233,7 +233,7 @@ class Registry(Generic[C]):
         """A login was ended by us. `silent`: it had its full time and the node never answered."""
         member = attempt.member
         member.counters.cut += 1
-        self.bus.emit(events.LoginCut, node=member.name, seconds=seconds, why=why)
+        self.bus.emit(events.LoginCut, node=member.name, seconds=seconds, why=why, connect=attempt.connect)
         if not attempt.is_of_the_address:
             return
         member.latency.observe_at_least(seconds, now)

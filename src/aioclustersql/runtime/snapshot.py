@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..policy.ledger import Book
@@ -18,7 +19,7 @@ __all__ = ["cluster_stats", "node_stats"]
 
 def cluster_stats(engine: Engine[Any], created: datetime, target: str) -> ClusterStats:
     """The cluster as it is now."""
-    registry, pool = engine.registry, engine.pool
+    registry, pool, limits = engine.registry, engine.pool, engine.limits
     now = engine.connector.now
     books = {} if pool is None else dict(pool.ledger.books)
     return ClusterStats(
@@ -30,6 +31,9 @@ def cluster_stats(engine: Engine[Any], created: datetime, target: str) -> Cluste
         hedge_tokens=engine.connector.hedge_tokens,
         waiting=0 if pool is None else pool.ledger.waiting,
         lease_time=None if pool is None else pool.ledger.use,
+        min_size=limits.min_size,
+        max_size=limits.max_size,
+        max_total=None if limits.max_total == math.inf else int(limits.max_total),
         nodes={member.name: node_stats(member, books.get(member.name), now) for member in registry.members},
     )
 
