@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from . import docs_commands
 from . import docs_parts as parts
 
 __all__ = ["PAGES", "render"]
@@ -22,6 +23,7 @@ PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
     _DOCS / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
     _DOCS / "transactions.md": (parts.retries, parts.running),
     _DOCS / "events.md": (parts.happenings,),
+    _DOCS / "reference" / "command-line.md": (docs_commands.commands, docs_commands.exits, docs_commands.findings),
 }
 """The pages with parts made from the code."""
 

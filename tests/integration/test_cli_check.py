@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aioclustersql.demo.postgres import PostgresCluster
-from tests.servers.fixtures_galera import MakeProxy, _turn
-from tests.servers.galera import GaleraCluster, GaleraNode
+from tests.servers.galera import GaleraCluster
 
 pytestmark = pytest.mark.integration
 

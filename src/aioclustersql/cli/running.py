@@ -19,7 +19,7 @@ from rich.console import Console
 from ..demo.ending import Ending
 from ..errors import ConfigError
 
-__all__ = ["Exit", "configured", "console", "fail", "finish", "print_json"]
+__all__ = ["Exit", "complain", "configured", "console", "finish", "print_json", "printable"]
 
 T = TypeVar("T")
 
@@ -62,13 +62,18 @@ def print_json(value: object, *, lines: bool = False) -> None:
         sys.stdout.flush()
 
 
-def fail(message: object, *, as_json: bool, code: Exit = Exit.USAGE) -> NoReturn:
-    """End the command with one message."""
+def printable(text: str) -> str:
+    """A text that a server may have written, without what would move a terminal's cursor or change its colours."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def complain(message: object, *, as_json: bool, code: Exit = Exit.USAGE) -> Exit:
+    """Say what is wrong, in one message; returns the code to end with."""
     if as_json:
         print_json({"ok": False, "error": str(message)}, lines=True)
     else:
-        typer.echo(f"aioclustersql: {message}", err=True)
-    raise typer.Exit(code)
+        typer.echo("\n".join(map(printable, f"aioclustersql: {message}".splitlines())), err=True)
+    return code
 
 
 def configured(make: Callable[[], T], *, as_json: bool) -> T:
@@ -76,7 +81,7 @@ def configured(make: Callable[[], T], *, as_json: bool) -> T:
     try:
         return make()
     except ConfigError as exc:
-        fail(exc, as_json=as_json)
+        raise typer.Exit(complain(exc, as_json=as_json)) from None
 
 
 def finish(work: Callable[[], Awaitable[int]]) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def _arguments(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--workers", type=int, default=4, help="how many connect, and how many write, at the same time (default: 4)"
     )
     parser.add_argument("--plain", action="store_true", help="lines instead of the live view")
+    parser.add_argument("--json", action="store_true", help="the outcome as JSON on standard output; lines go to standard error")
     options = parser.parse_args(argv)
     if not (options.seconds > 0 and options.workers > 0):
         parser.error("--seconds and --workers are numbers above 0")
@@ -50,7 +52,10 @@ async def _play(options: argparse.Namespace) -> int:
     from .postgres import PostgresCluster
     from .story import Story, to_the_end
 
-    console = Console(force_terminal=False if options.plain else None, width=None if sys.stdout.isatty() else 110)
+    plain = options.plain or options.json
+    console = Console(
+        force_terminal=False if plain else None, width=None if sys.stdout.isatty() else 110, stderr=options.json
+    )
     # what the library logs is shown as events; a line on standard error would tear the live view
     silence = logging.NullHandler()
     logging.getLogger("aioclustersql").addHandler(silence)
@@ -67,6 +72,8 @@ async def _play(options: argparse.Namespace) -> int:
         score = story.score
         passed = score.made > 0 and score.written > 0 and not (score.failed or score.unwritten)
         show.final_table(console, story.cluster.stats(), score, passed=passed)
+        if options.json:
+            print(json.dumps({"ok": passed, **score.as_dict()}))  # noqa: T201
         return 0 if passed else 1
     finally:
         logging.getLogger("aioclustersql").removeHandler(silence)

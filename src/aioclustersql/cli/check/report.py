@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..running import printable
 from .facts import ClusterFacts, NodeFacts
 from .findings import Finding, Severity
 
@@ -25,12 +26,12 @@ def show(console: Console, facts: ClusterFacts, findings: Sequence[Finding]) -> 
     for name in ("node", "address", "TLS", "login", "server", "role", "ready", "lag", "clock"):
         table.add_column(name, no_wrap=name in ("node", "login", "lag", "clock"), justify="right" if name == "login" else "left")
     for node in facts.nodes:
-        table.add_row(*map(Text, _cells(node)))
+        table.add_row(*(Text(printable(cell)) for cell in _cells(node)))
     console.print(table)
     for finding in findings:
         where = f"{finding.node}: " if finding.node else ""
         head = (f"{finding.severity} ", _STYLES[finding.severity])
-        console.print(Text.assemble(head, (f"[{finding.code}] ", "dim"), f"{where}{finding.text}"), soft_wrap=True)
+        console.print(Text.assemble(head, (f"[{finding.code}] ", "dim"), printable(f"{where}{finding.text}")), soft_wrap=True)
         console.print(Text(f"    {finding.advice}", "dim"), soft_wrap=True)
     console.print(Text(_verdict(findings), "bold red" if _count(findings, Severity.ERROR) else "bold green"))
 
