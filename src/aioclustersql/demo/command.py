@@ -53,9 +53,7 @@ async def _play(options: argparse.Namespace) -> int:
     from .story import Story, to_the_end
 
     plain = options.plain or options.json
-    console = Console(
-        force_terminal=False if plain else None, width=None if sys.stdout.isatty() else 110, stderr=options.json
-    )
+    console = Console(force_terminal=False if plain else None, width=None if sys.stdout.isatty() else 110, stderr=options.json)
     # what the library logs is shown as events; a line on standard error would tear the live view
     silence = logging.NullHandler()
     logging.getLogger("aioclustersql").addHandler(silence)

@@ -100,8 +100,8 @@ def _replication(facts: ClusterFacts) -> Iterator[Finding]:
 
 
 def _left(facts: ClusterFacts) -> Iterator[Finding]:
-    for node, what in facts.left.items():
-        yield Finding(Code.LEFT_BEHIND, node, f"{what} may be left there", f"DROP TABLE IF EXISTS {what}")
+    for node, (what, why) in facts.left.items():
+        yield Finding(Code.LEFT_BEHIND, node, f"{what} may be left there: {why}", f"DROP TABLE IF EXISTS {what}")
 
 
 CLUSTER_RULES: tuple[Callable[[ClusterFacts], Iterator[Finding]], ...] = (

@@ -49,7 +49,7 @@ class Examination:
         over = {"target": "read-write", "monitor_interval": None, "min_size": 0, "close_timeout": 1.0}
         cluster: Cluster[Any] = Cluster(settings.nodes, **{**settings.options, **over})
         named = options["driver"]
-        driver: Driver[Any] = by_name(named) if named is not None else for_url(settings.nodes[0].dsn)
+        driver: Driver[Any] = by_name(named) if isinstance(named, str) else named or for_url(settings.nodes[0].dsn)
         shared = settings.options.get("connect_options", {})
         self._visits = [Visit(node, driver, shared) for node in settings.nodes]
         self._trial = Trial(cluster, self._visits, size)

@@ -116,5 +116,5 @@ class ClusterFacts:
     missing: tuple[Missing, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The nodes that took no part in the look at replication though they let us in, and why."""
-    left: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The nodes where a table may be left, and what to drop."""
+    left: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    """The nodes where tables may be left: which, and why."""

@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-__all__ = ["Mysql", "Postgres", "Session", "all_are_full", "is_missing_table", "session"]
+__all__ = ["Mysql", "Postgres", "Session", "UnknownDriver", "all_are_full", "is_missing_table", "session"]
 
 _REFUSED = {1040, 1203, "53300"}
 _MISSING = {1146, "42P01"}
 _UNTOLD = {1142, 1227, 1064}
 """No right to ask, or no such statement."""
+
+
+class UnknownDriver(Exception):
+    """Nobody has taught this file how to speak to connections of that class."""
 
 
 class Session(ABC):
@@ -160,12 +164,12 @@ _SESSIONS: Mapping[str, type[Session]] = {"aiomysql": Mysql, "asyncmy": Mysql, "
 
 
 def session(conn: Any) -> Session:
-    """The session of a driver's native connection. Raises `LookupError` for a driver that is not known here."""
+    """The session of a driver's native connection. Raises `UnknownDriver`."""
     packages = [each.__module__.partition(".")[0] for each in type(conn).__mro__]
     for package in packages:
         if package in _SESSIONS:
             return _SESSIONS[package](conn)
-    raise LookupError(f"connections of {packages[0]} are not known to the check")
+    raise UnknownDriver(f"connections of {packages[0]} are not known to the check")
 
 
 def _numbered(sql: str) -> str:

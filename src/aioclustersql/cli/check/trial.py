@@ -16,7 +16,7 @@ from ...runtime.failures import describe
 from .acceptance import STEPS
 from .facts import Missing
 from .replication import missing_rows
-from .session import session
+from .session import UnknownDriver, session
 from .uncut import PATIENCE
 from .visit import Visit
 
@@ -33,7 +33,7 @@ class Trial:
         self.acceptance: str | None = None
         self.missing: tuple[Missing, ...] = ()
         self.unseen: dict[str, str] = {}
-        self.left: dict[str, str] = {}
+        self.left: dict[str, tuple[str, str]] = {}
         self._cluster = cluster
         self._visits = {visit.name: visit for visit in visits}
         self._at_once = min(max_size, _MOST)
@@ -63,8 +63,8 @@ class Trial:
                 self.acceptance = f"{what}: {self.said(exc)}"
         except TimeoutError:
             self.acceptance = f"{what}: no answer in time"
-        except LookupError as exc:
-            self.acceptance = str(exc.args[0]) if exc.args else repr(exc)
+        except UnknownDriver:
+            pass  # the visits say it
         except Exception as exc:  # noqa: BLE001 - whatever a driver raises is what was found
             self.acceptance = f"{what}: {self.said(exc)}"
         finally:
@@ -99,8 +99,12 @@ class Trial:
         self.unseen |= dict.fromkeys(late, "it let us in too late")
 
     async def clean(self) -> None:
-        """Drop the tables wherever they may be; `left` names what could not be."""
-        await asyncio.gather(*(self._drop(self._visits[node], sorted(tables)) for node, tables in self._touched.items()))
+        """Drop the tables wherever they may be; `left` names what could not be.
+
+        On one node after another, because Galera's nodes would conflict; the first one drops them for all.
+        """
+        for node, tables in self._touched.items():
+            await self._drop(self._visits[node], sorted(tables))
 
     async def _drop(self, visit: Visit, tables: Sequence[str]) -> None:
         conn = None
@@ -111,8 +115,8 @@ class Trial:
                 await db.keep_quiet()
                 for table in tables:
                     await db.execute(f"DROP TABLE IF EXISTS {table}")
-        except Exception:  # noqa: BLE001 - the same
-            self.left[visit.name] = ", ".join(tables)
+        except Exception as exc:  # noqa: BLE001 - the same
+            self.left[visit.name] = (", ".join(tables), self.said(exc))
         finally:
             if conn is not None:
                 await visit.say_goodbye(conn)

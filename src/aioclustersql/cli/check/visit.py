@@ -59,10 +59,10 @@ class Visit:
         facts = replace(facts, login=loop.time() - began, verified=_verifies(self.endpoint.extra))
         try:
             async with asyncio.timeout_at(ask_by):
-                facts = replace(facts, local=await _is_local(self.endpoint.address))
                 facts = replace(facts, observation=await self._driver.probe(self._conn, causal=False))
                 self.session = session(self._conn)
                 facts = replace(facts, server=await self._ask(self.session))
+                facts = replace(facts, local=await _is_local(self.endpoint.address))
         except TimeoutError:
             facts = replace(facts, gap="it let us in, and answered no questions in time")
         except Exception as exc:  # noqa: BLE001 - the same
