@@ -111,22 +111,21 @@ def test_on_a_terminal_it_draws_a_live_table(config: str) -> None:
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "150", "LINES": "40", "PYTHONUTF8": "1"}
     with subprocess.Popen([*_CLI, "watch", config], stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as watcher:
-        os.close(theirs)
-        drawn = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                drawn += chunk
-                if drawn.count("█".encode()) >= 2 and watcher.poll() is None:
-                    watcher.send_signal(signal.SIGINT)
-        except OSError:  # how a Linux terminal says that its last user has gone
-            pass
-        finally:
-            os.close(ours)
-    output = drawn.decode()
-    assert watcher.returncode == 130, output
-    assert "latency over time" in output
-    assert "Traceback" not in output
-    assert output.rstrip().endswith("\x1b[?25h")  # the cursor is back
+        drawn = drawn_until(ours, "█")
+        watcher.send_signal(signal.SIGINT)
+        drawn += drawn_until(ours, "\x1b[?25h")  # the cursor is back
+        assert watcher.wait(20) == 130
+    os.close(theirs)
+    os.close(ours)
+    assert "latency over time" in drawn
+    assert "Traceback" not in drawn
+
+
+def drawn_until(terminal: int, wanted: str) -> str:
+    drawn = b""
+    while wanted.encode() not in drawn:
+        drawn += os.read(terminal, 65536)
+    return drawn.decode(errors="replace")
 
 
 def test_a_port_that_is_taken_is_an_error_and_another_host_a_warning(config: str) -> None:
