@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         WrongLoop,
     )
     from .node import Health, Node, Role, Target
-    from .stats import ClusterStats, NodeStats
+    from .stats import ClusterStats, Histogram, NodeStats
     from .view import ClusterView
 
 __version__ = "0.1.0"
@@ -46,6 +46,7 @@ __all__ = [
     "ConfigError",
     "ConnectTimeout",
     "Health",
+    "Histogram",
     "LoginAbandoned",
     "NoNodeAvailable",
     "Node",
@@ -67,7 +68,7 @@ __all__ = [
 _ROOMS = {
     "cluster": ("Cluster", "connect"),
     "node": ("Health", "Node", "Role", "Target"),
-    "stats": ("ClusterStats", "NodeStats"),
+    "stats": ("ClusterStats", "Histogram", "NodeStats"),
     "view": ("ClusterView",),
 }
 """Where each name is at home; all others are errors."""

@@ -13,8 +13,10 @@ from typing import Protocol
 from .node import Health, Role
 
 __all__ = [
+    "AcquireFailed",
     "ConnectFailed",
     "Connected",
+    "DegradedChanged",
     "Event",
     "HealthChanged",
     "Interrupted",
@@ -31,6 +33,7 @@ __all__ = [
     "OutcomeUnknown",
     "RoleChanged",
     "RunRetried",
+    "SupersededChanged",
     "WriterChanged",
 ]
 
@@ -95,6 +98,22 @@ class RoleChanged(Event):
     node: str
     old: Role
     new: Role
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedChanged(Event):
+    """The monitor saw that a node serves but is better left alone (a donor, or desynced), and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededChanged(Event):
+    """A node says that it is the primary and is not taken for it, and why; `cause` None: no more."""
+
+    node: str
+    cause: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +189,14 @@ class ConnectFailed(Event):
     seconds: float
     error: str
     connect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireFailed(Event):
+    """A caller got an error instead of a pooled connection, `seconds` after he asked."""
+
+    seconds: float
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

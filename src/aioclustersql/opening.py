@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from .node import Wants
 from .runtime.engine import Engine
+from .runtime.spans import Spans
 
-__all__ = ["Acquiring", "Connecting", "Opening"]
+__all__ = ["Acquiring", "Connecting", "Opening", "TracedAcquiring", "traced_connect"]
 
 C = TypeVar("C")
 
@@ -121,3 +122,30 @@ class Acquiring(Opening[C]):
         slot = self._slot
         if slot.turn == self._turn:  # else it was released by hand, and may be somebody else's by now
             self._pool.end(slot, exc)
+
+
+class TracedAcquiring(Acquiring[C]):
+    """The same as a span."""
+
+    __slots__ = ()
+
+    async def _open(self) -> C:
+        spans = self._engine.registry.spans
+        if spans is None:  # tracing has ended since
+            return await super()._open()
+        with spans.span("acquire", self._wants.target) as span:
+            conn = await super()._open()
+            span.served_by(self._slot.node, self._slot.member.endpoint.address)
+            return conn
+
+    __aenter__ = _open
+
+
+async def traced_connect(engine: Engine[C], spans: Spans, target: str, connecting: Coroutine[Any, Any, C]) -> C:
+    """A connect as a span."""
+    with spans.span("connect", target) as span:
+        conn = await connecting
+        for member in engine.registry.members:
+            if member.issued(conn):
+                span.served_by(member.name, member.endpoint.address)
+        return conn

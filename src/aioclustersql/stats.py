@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,30 @@ from typing import Any
 
 from .node import Health, Role
 
-__all__ = ["ClusterStats", "NodeStats"]
+__all__ = ["ClusterStats", "Histogram", "NodeStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often something took how long. Bucket i has what took more than `bounds[i - 1]`, up to `bounds[i]` seconds.
+
+    There is one bucket more than bounds, for what took longer. Numbers of a bucket only ever grow.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sums: tuple[float, ...]
+    """The seconds of each bucket's samples, added up."""
+
+    @property
+    def count(self) -> int:
+        """All samples."""
+        return sum(self.counts)
+
+    @property
+    def sum(self) -> float:
+        """The seconds of all samples, added up."""
+        return math.fsum(self.sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,16 @@ class NodeStats:
     lag_bytes: int | None
     observed: datetime | None
     """When the monitor last had an answer."""
+    since: datetime
+    """Since when its health is what it is."""
+    waiting: int
+    """Callers that wait for a pooled connection and would take one of this node."""
+    interrupted: int
+    """Connections that were closed under their users: it was silent, or its draining took too long."""
+    login_times: Histogram
+    """How long the logins took that it let in."""
+    lease_times: Histogram
+    """For how long its pooled connections were held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +124,45 @@ class ClusterStats:
     """Callers that wait for a pooled connection."""
     lease_time: float | None
     """For how many seconds a lease is held, on average; None before the first came back."""
-    min_size: int
-    """Pooled connections that each node is to have."""
-    max_size: int
-    """Pooled connections that each node may have."""
-    max_total: int | None
-    """Pooled connections that all nodes together may have; None: no bound."""
     nodes: Mapping[str, NodeStats]
+    min_size: int
+    """Pooled connections per node that are kept open; at most `max_size`, and `max_total` over all nodes (None: no bound)."""
+    max_size: int
+    max_total: int | None
+    wait_times: Histogram
+    """How long callers waited for the pooled connection that they got."""
+    timeouts: int
+    """Callers that waited for a pooled connection in vain."""
+    turned_away: int
+    """Callers that were not let wait, as `max_waiting` did already, or as every node fails for good."""
+    runs: int
+    """Calls of `run`."""
+    retries: int
+    """Units of work that were run again."""
+    unknown: int
+    """Transactions of which nobody can say whether they were committed."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(sorted(self.nodes.items()))))
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values for JSON: moments as ISO 8601 text."""
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "nodes"}
-        plain["nodes"] = {name: dataclasses.asdict(node) for name, node in self.nodes.items()}
+        plain = _fields(self)
+        plain["nodes"] = {name: _fields(node) for name, node in self.nodes.items()}
         return {key: _plain(value) for key, value in plain.items()}
 
 
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Histogram):
+        return {"count": value.count, "sum": value.sum, **_plain(_fields(value))}
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, str) else value

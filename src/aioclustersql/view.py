@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from .errors import ConfigError
 from .node import Target, Wants
-from .opening import Acquiring, Connecting
+from .opening import Acquiring, Connecting, TracedAcquiring, traced_connect
 from .runtime.beginning import make_request
 from .runtime.engine import Engine
 from .runtime.transacting import Transacting
@@ -131,7 +131,10 @@ class ClusterView(Generic[C]):
 
         def open_() -> Coroutine[Any, Any, C]:
             engine = self._engine
-            return engine.connector.connect(wants, limit, connect_options, wait=again, interrupt=may_cut, in_use=engine.is_open)
+            connect = engine.connector.connect
+            connecting = connect(wants, limit, connect_options, wait=again, interrupt=may_cut, in_use=engine.is_open)
+            spans = engine.registry.spans
+            return connecting if spans is None else traced_connect(engine, spans, wants.target, connecting)
 
         return Connecting(open_, self._end_connection)
 
@@ -157,7 +160,8 @@ class ClusterView(Generic[C]):
         that time does not heal.
         """
         own = self._defaults
-        return Acquiring(
+        kind = Acquiring if self._engine.registry.spans is None else TracedAcquiring
+        return kind(
             self._engine,
             own.wants
             if target is None and max_lag is None and max_lag_bytes is None

@@ -65,7 +65,7 @@ class Adopter(Generic[C]):
         book.connecting -= 1
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            _log.debug("cluster %s: node %s: not adopted: %r", pool.registry.cluster, member.name, error)
+            _log.debug("cluster %s: node %s: not adopted: %s", pool.registry.cluster, member.name, member.describe(error))
         if task.cancelled() or error is not None or self._stopped or generation != book.generation:
             pool.registry.driver.terminate(conn)
         else:

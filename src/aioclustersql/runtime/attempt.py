@@ -230,7 +230,7 @@ class Attempt(Generic[C]):
 
     async def _login(self) -> C:
         try:
-            self.secret = password = await resolve_password(self._endpoint)
+            self.secret = self.member.secret = password = await resolve_password(self._endpoint)
         except Exception as exc:
             self._failed(exc, of_the_node=False)
             raise

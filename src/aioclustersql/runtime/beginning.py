@@ -76,7 +76,12 @@ class Beginner(Generic[C]):
 
     async def _acquire(self, request: Request, trail: Trail) -> Lease[C]:
         try:
-            return await self.leases.acquire(request.wants, trail.deadline, interrupt=request.interrupt, avoid=trail.avoid)
+            if (spans := self.registry.spans) is None:
+                return await self.leases.acquire(request.wants, trail.deadline, interrupt=request.interrupt, avoid=trail.avoid)
+            with spans.span("acquire", request.wants.target) as span:
+                lease = await self.leases.acquire(request.wants, trail.deadline, interrupt=request.interrupt, avoid=trail.avoid)
+                span.served_by(lease.node, self.registry.address_of(lease.node))
+                return lease
         except Exception as exc:
             if trail.history:
                 trail.annotate(exc, "no connection for a further attempt")
@@ -112,7 +117,8 @@ class Beginner(Generic[C]):
         self.leases.release(lease)
         trail.heed_cancel(exc)
         what = retry.action(kind, Phase.BEGINNING)
-        trail.failed(lease.node, f"BEGIN on node {lease.node}", exc, avoid=what is Action.ELSEWHERE)
+        text = self.registry.describe(exc)
+        trail.failed(lease.node, f"BEGIN on node {lease.node}", exc, text, avoid=what is Action.ELSEWHERE)
         if what is Action.SURFACE:
             return None
         trail.faults += what is not Action.RECONNECT

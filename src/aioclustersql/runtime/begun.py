@@ -101,7 +101,7 @@ class Begun(Generic[C]):
             try:
                 await self._transaction.rollback()
             except Exception as exc:  # noqa: BLE001 - what went wrong before it is what the caller is told
-                _log.debug("rolling back on node %s: %r", self.node, exc)
+                _log.debug("rolling back on node %s failed: %s", self.node, type(exc).__name__)
                 return False
             return True
         return False

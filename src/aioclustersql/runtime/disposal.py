@@ -74,4 +74,4 @@ class Disposal(Generic[C]):
             with anyio.move_on_after(within):
                 await driver.close(conn)
         except Exception as exc:  # noqa: BLE001 - nobody is left who could care
-            _log.debug("closing a connection: %r", exc)
+            _log.debug("closing a connection failed: %s", type(exc).__name__)

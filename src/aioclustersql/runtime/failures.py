@@ -14,13 +14,16 @@ from ..node import Target
 __all__ = ["Failed", "all_failed", "describe", "is_lasting", "labelled"]
 
 
-def describe(exc: BaseException, secret: str | None = None) -> str:
-    """An exception in one line, without the password, and with the socket's error that a driver's may hide."""
+def describe(exc: BaseException, *secrets: str | None) -> str:
+    """An exception in one line, without the passwords, and with the socket's error that a driver's may hide."""
     text = f"{type(exc).__name__}: {' '.join(str(exc).split())}".removesuffix(": ")
     cause = exc.__cause__
     if isinstance(cause, OSError) and str(cause) not in text:
         text += f" ({type(cause).__name__}: {cause})"
-    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text) if secret else text
+    for secret in secrets:
+        if secret:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
+    return text
 
 
 def labelled(name: str, address: str) -> str:

@@ -38,6 +38,8 @@ class Findings(Generic[C]):
             member.avoid_until = math.inf  # at the end of the order, for as long as it is so
         elif member.avoid_until == math.inf:
             member.avoid_until = 0.0
+        if (before[3] is None) is not (member.degraded is None):
+            registry.journal.degraded(member, member.degraded)
         changed = before != (member.timeline, member.lag, member.lag_bytes, member.degraded)
         if seen.role not in (Role.UNKNOWN, member.role):
             registry.change_role(member, seen.role, seen.timeline)

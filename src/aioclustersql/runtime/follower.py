@@ -53,7 +53,7 @@ class Follower(Generic[C]):
             return
         if book is None:
             book = self._pool.ledger.open_book(member.name)
-            book.generation = member.generation
+            book.generation, book.lease_times = member.generation, member.lease_times
         book.closed = member.draining or self._pool.is_closing
         if book.closed or book.generation != member.generation:
             book.generation = member.generation

@@ -5,30 +5,25 @@ Which node is silent is the monitor's verdict. Rule: whoever's connection was cl
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from .. import events
 from ..drivers.base import Driver
-from .bus import Bus
+from .journal import Journal
 from .member import Member
 
 __all__ = ["Interruptions"]
 
 C = TypeVar("C")
 
-_log = logging.getLogger("aioclustersql.monitor")
-
 
 class Interruptions(Generic[C]):
     """The connections of one cluster that were closed under their users."""
 
-    def __init__(self, cluster: str, bus: Bus) -> None:
-        self._cluster = cluster
-        self._bus = bus
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._reasons: dict[int, tuple[weakref.ref[Any], str]] = {}
 
     def interrupt(self, driver: Driver[C], member: Member[C], conns: Iterable[C], cause: str) -> int:
@@ -39,8 +34,7 @@ class Interruptions(Generic[C]):
             driver.terminate(conn)
             count += 1
         if count:
-            _log.warning("cluster %s: node %s: interrupted %d connections: %s", self._cluster, member.name, count, cause)
-            self._bus.emit(events.Interrupted, node=member.name, connections=count, cause=cause)
+            self._journal.interrupted(member, count, cause)
         return count
 
     def reason(self, conn: object) -> str | None:

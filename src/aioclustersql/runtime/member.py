@@ -5,15 +5,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..drivers.base import Endpoint
 from ..node import Health, Node, Role
 from ..policy.health import Breaker
+from ..policy.histogram import Tally
 from ..policy.latency import LoginLatency
 from ..policy.ranking import Fits, fits
 from ..policy.roundtrip import RoundTrip
+from .failures import describe
 
 if TYPE_CHECKING:
     from .attempt import Attempt
@@ -33,10 +35,11 @@ _SWEEP = 32
 class Counters:
     """What happened on one node since it was registered."""
 
-    __slots__ = ("connections", "cut", "errors", "hedges", "logins", "losses", "wins")
+    __slots__ = ("connections", "cut", "errors", "hedges", "interrupted", "logins", "losses", "wins")
 
     def __init__(self) -> None:
         self.logins = self.connections = self.errors = self.wins = self.losses = self.hedges = self.cut = 0
+        self.interrupted = 0
 
 
 class Member(Generic[C]):
@@ -54,6 +57,9 @@ class Member(Generic[C]):
         self.last_success: datetime | None = None
         self.last_error: datetime | None = None
         self.last_error_message: str | None = None
+        self.login_times, self.lease_times = Tally(), Tally()
+        self.secret: str | None = None
+        """The password of its latest login, where that is fetched anew for each: no error may say it back."""
         self.draining = False
         self.writer: bool | None = None
         """With `writers=N`: whether it was elected."""
@@ -71,6 +77,8 @@ class Member(Generic[C]):
         """Forget what was measured: the address is another one, or the clock is."""
         self.latency = LoginLatency()
         self.breaker = Breaker()
+        self.since = datetime.now(UTC)
+        """Since when its health is what it is."""
         self.usable = True
         self.role = Role.UNKNOWN
         self.avoid_until = 0.0
@@ -164,6 +172,16 @@ class Member(Generic[C]):
 
         with suppress(TypeError):
             self._handed_out[key] = weakref.ref(conn, forget)
+
+    @property
+    def secrets(self) -> tuple[str | None, str | None]:
+        """Its passwords, as far as they are known: the given one, and the latest one that was fetched."""
+        password = self.endpoint.password
+        return password if isinstance(password, str) else None, self.secret
+
+    def describe(self, exc: BaseException) -> str:
+        """An exception that came from this node, in one line without its passwords."""
+        return describe(exc, *self.secrets)
 
     def heard(self, now: float, round_trip: float | None) -> None:
         """It answered something, within `round_trip` seconds."""

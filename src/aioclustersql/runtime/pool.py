@@ -8,7 +8,6 @@ nothing here waits while it holds one that nobody else knows of.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar, cast
@@ -38,7 +37,6 @@ __all__ = ["Pool"]
 C = TypeVar("C")
 
 _LOST = frozenset({FailureKind.SESSION_LOST, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
-_log = logging.getLogger("aioclustersql.pool")
 
 
 class Pool(Generic[C]):
@@ -58,6 +56,7 @@ class Pool(Generic[C]):
         self.loop = loop
         self.ledger: Ledger[Wants] = Ledger(limits)
         self._driver = registry.driver
+        self._totals = registry.journal.totals
         self._is_closed = self._driver.is_closed
         self._slots: dict[int, Pooled[C]] = {}
         self._turn = 0
@@ -128,7 +127,8 @@ class Pool(Generic[C]):
                 self.returner.check(slot)
             else:
                 ledger.take(book, now)
-                book.chosen = self.next_turn()
+                self._totals.at_once += 1
+                book.chosen = self._turn = self._turn + 1
                 self.lend(slot, asyncio.current_task(self.loop), here() if self.settings.debug else None)
                 return slot
         return None
@@ -174,7 +174,7 @@ class Pool(Generic[C]):
         elif not ledger.is_good(slot, now):
             self.close(slot)
         elif self._driver.in_transaction(conn):
-            self._warn_of_a_transaction(slot)
+            self.registry.journal.left_in_transaction(slot.node, slot.taken_at)
             self.returner.reset(slot, now)
         elif settings.always_reset:
             self.returner.reset(slot, now)
@@ -187,15 +187,6 @@ class Pool(Generic[C]):
             ledger.put_back(slot, now)
         if self._all_back is not None:
             self._see_whether_all_are_back()
-
-    def _warn_of_a_transaction(self, slot: Pooled[C]) -> None:
-        taken = f"; it was taken at {slot.taken_at}" if slot.taken_at else ""
-        _log.warning(
-            "cluster %s: a connection on node %s was returned in a transaction, which is rolled back%s",
-            self.registry.cluster,
-            slot.node,
-            taken,
-        )
 
     def discard(self, slot: Pooled[C]) -> None:
         """A lease ends, and its connection is closed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from ..errors import TooManyWaiters
+from ..errors import ClusterError, TooManyWaiters
 from ..node import Wants
 from ..policy.demand import drain_time
 from ..policy.leasing import worth
@@ -42,6 +42,17 @@ class Queue(Generic[C]):
 
     async def wait(self, wants: Wants, deadline: float) -> Pooled[C]:
         """A lease, when `take` had none: one that comes back, or is opened. Raises as `Cluster.acquire`."""
+        clock, journal = self._pool.loop.time, self._pool.registry.journal
+        began = clock()
+        try:
+            slot = await self._wait(wants, deadline)
+        except ClusterError as exc:
+            journal.not_acquired(exc, clock() - began)
+            raise
+        journal.totals.waits.observe(clock() - began)
+        return slot
+
+    async def _wait(self, wants: Wants, deadline: float) -> Pooled[C]:
         if self._pool.is_closing:
             raise self._pool.not_open()
         loop, settings = self._pool.loop, self._pool.settings

@@ -7,7 +7,6 @@ by way of `findings`.
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import random
 from collections.abc import Callable
@@ -25,7 +24,9 @@ from .bus import Bus
 from .failures import describe, labelled
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
+from .journal import Journal
 from .member import Member
+from .spans import Spans
 from .standing import Standing
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ __all__ = ["Registry"]
 
 C = TypeVar("C")
 
-_log = logging.getLogger("aioclustersql")
 _TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
 
 
@@ -47,8 +47,10 @@ class Registry(Generic[C]):
         self.bus = bus
         self.hooks: Hooks[C] = NoHooks()
         self.watcher: Watcher[C] = Unwatched()
-        self.standing: Standing[C] = Standing(name, bus, writers)
-        self.interruptions: Interruptions[C] = Interruptions(name, bus)
+        self.journal = Journal(name, bus)
+        self.standing: Standing[C] = Standing(self.journal, writers)
+        self.interruptions: Interruptions[C] = Interruptions(self.journal)
+        self.spans: Spans | None = None
         self.rng = random.Random()
         self.attempts: set[Attempt[C]] = set()
         self._driver = driver
@@ -96,6 +98,11 @@ class Registry(Generic[C]):
         """The node of that name, if it is registered."""
         return self._members.get(name)
 
+    def address_of(self, name: str) -> str:
+        """Where a node is; its name for one that is not registered any more."""
+        member = self._members.get(name)
+        return name if member is None else member.endpoint.address
+
     def each(self, doing: Callable[[Member[C]], str]) -> str:
         """What every node is doing, in one line for a message."""
         members = sorted(self.members, key=lambda member: member.name)
@@ -137,8 +144,7 @@ class Registry(Generic[C]):
             member.draining = draining
             self._changed()
             self.settle(member)
-            self.bus.emit(events.NodeDraining if draining else events.NodeResumed, node=name)
-            _log.info("cluster %s: node %s: %s", self.cluster, name, "draining" if draining else "in use again")
+            self.journal.draining(member)
         return member
 
     def settle(self, *changed: Member[C]) -> None:
@@ -180,6 +186,7 @@ class Registry(Generic[C]):
         if attempt.is_of_the_address:
             crowded = len(member.attempts) > CROWD or attempt.company > CROWD
             member.latency.observe(seconds, now, crowded=crowded)
+            member.login_times.observe(seconds)
             member.heard_at = now
         if self.bus.listeners:
             self.bus.emit(events.LoginSucceeded, node=member.name, seconds=seconds, lost=attempt.lost, connect=attempt.connect)
@@ -206,10 +213,7 @@ class Registry(Generic[C]):
         old, member.role, member.timeline = member.role, role, timeline
         if old is Role.PRIMARY and role is Role.PEER:
             return  # a fuller look at what a cheap check saw: no change
-        self.bus.emit(events.RoleChanged, node=member.name, old=old, new=role)
-        # That one which takes writes is one of many is learnt by the monitor's first look: nobody has to see to that.
-        if old is not Role.UNKNOWN and (old, role) != (Role.PRIMARY, Role.PEER):
-            _log.warning("cluster %s: node %s: role %s -> %s", self.cluster, member.name, old, role)
+        self.journal.role(member, old, role, known=old is not Role.UNKNOWN)
 
     def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:
         """A login failed. `of_the_node`: the failure says something about the node (a failing `init` does not)."""
@@ -220,6 +224,7 @@ class Registry(Generic[C]):
             return
         self.note_error(member, error)
         if not of_the_node or not attempt.is_of_the_address:
+            self.journal.login_failed(member, error)
             return
         kind = self.driver.classify(exc)
         if pause := avoid_for(kind):
@@ -228,6 +233,7 @@ class Registry(Generic[C]):
             self._login_signal(member, signal, now, error)
             if not member.usable and kind in SILENT:
                 self.end_logins(member, error, but=attempt)
+        self.journal.login_failed(member, error)
 
     def login_cut(self, attempt: Attempt[C], seconds: float, why: str, now: float, *, silent: bool) -> None:
         """A login was ended by us. `silent`: it had its full time and the node never answered."""
@@ -267,8 +273,9 @@ class Registry(Generic[C]):
         """
         if not self.is_current(member) or kind not in DOUBTFUL or (generation is not None and generation != member.generation):
             return
-        password = member.endpoint.password
-        self.note_error(member, describe(exc, password if isinstance(password, str) else None))
+        error = member.describe(exc)
+        self.note_error(member, error)
+        self.journal.session_lost(member, error)
         if self.watcher.watching:
             self.watcher.look_at(member)
         elif kind is FailureKind.ROLE_CHANGED and member.role in _TAKES_WRITES:
@@ -281,6 +288,10 @@ class Registry(Generic[C]):
         member.counters.errors += 1
         member.last_error = datetime.now(UTC)
         member.last_error_message = error
+
+    def describe(self, exc: BaseException) -> str:
+        """An exception in one line, without the passwords of any node."""
+        return describe(exc, *{secret for member in self.members for secret in member.secrets})
 
     def end_logins(self, member: Member[C], cause: str, *, but: Attempt[C] | None = None) -> None:
         """It answers nothing: what is under way there is in vain."""
@@ -310,10 +321,8 @@ class Registry(Generic[C]):
             return
         if after.health is not Health.UP:
             self.unsettled.add(member)
-        self.bus.emit(events.HealthChanged, node=member.name, old=before.health, new=after.health, cause=after.cause)
-        level = logging.INFO if (after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE else logging.WARNING
-        because = f": {after.cause}" if after.cause else ""
-        _log.log(level, "cluster %s: node %s: %s -> %s%s", self.cluster, member.name, before.health, after.health, because)
+        member.since = datetime.now(UTC)
+        self.journal.health(member, before, after, good=(after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE)
         if before.closed is after.closed:
             return
         if not after.closed:

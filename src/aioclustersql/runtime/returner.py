@@ -58,7 +58,8 @@ class Returner(Generic[C]):
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             if error is not None:
-                _log.debug("cluster %s: node %s: a connection is not kept: %r", self._pool.registry.cluster, slot.node, error)
+                cluster = self._pool.registry.cluster
+                _log.debug("cluster %s: node %s: a connection is not kept: %s", cluster, slot.node, slot.member.describe(error))
                 if slot.state is State.RETURNING:
                     self._pool.failed(slot, error)
             self._pool.close(slot, abruptly=True)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..policy.ledger import Book
+from ..policy.ranking import Fit
 from ..stats import ClusterStats, NodeStats
 from .member import Member
 
@@ -19,8 +20,9 @@ __all__ = ["cluster_stats", "node_stats"]
 
 def cluster_stats(engine: Engine[Any], created: datetime, target: str) -> ClusterStats:
     """The cluster as it is now."""
-    registry, pool, limits = engine.registry, engine.pool, engine.limits
+    registry, pool = engine.registry, engine.pool
     now = engine.connector.now
+    totals, limits = registry.journal.totals, engine.limits
     books = {} if pool is None else dict(pool.ledger.books)
     return ClusterStats(
         name=registry.cluster,
@@ -31,14 +33,33 @@ def cluster_stats(engine: Engine[Any], created: datetime, target: str) -> Cluste
         hedge_tokens=engine.connector.hedge_tokens,
         waiting=0 if pool is None else pool.ledger.waiting,
         lease_time=None if pool is None else pool.ledger.use,
+        nodes={
+            member.name: node_stats(member, books.get(member.name), now, waiting=_waiting(engine, member, now))
+            for member in registry.members
+        },
         min_size=limits.min_size,
         max_size=limits.max_size,
         max_total=None if limits.max_total == math.inf else int(limits.max_total),
-        nodes={member.name: node_stats(member, books.get(member.name), now) for member in registry.members},
+        wait_times=totals.waits.frozen(totals.at_once),
+        timeouts=totals.timeouts,
+        turned_away=totals.turned_away,
+        runs=totals.runs,
+        retries=totals.retries,
+        unknown=totals.unknown,
     )
 
 
-def node_stats(member: Member[Any], book: Book | None, now: float) -> NodeStats:
+def _waiting(engine: Engine[Any], member: Member[Any], now: float) -> int:
+    """Who waits and would be served there."""
+    pool = engine.pool
+    if pool is None or not pool.ledger.waiting or not member.usable:
+        return 0
+    groups = list(pool.ledger.groups.items())  # other threads may ask
+    serves = engine.registry.standing.serves
+    return sum(len(group) for wants, group in groups if serves(member, wants, now) is not Fit.NO)
+
+
+def node_stats(member: Member[Any], book: Book | None, now: float, *, waiting: int = 0) -> NodeStats:
     """One node as it is now."""
     counters = member.counters
     attempts = tuple(member.attempts)
@@ -76,4 +97,9 @@ def node_stats(member: Member[Any], book: Book | None, now: float) -> NodeStats:
         lag=member.lag,
         lag_bytes=member.lag_bytes,
         observed=member.observed,
+        since=member.since,
+        waiting=waiting,
+        interrupted=counters.interrupted,
+        login_times=member.login_times.frozen(),
+        lease_times=member.lease_times.frozen(),
     )

@@ -5,24 +5,20 @@ Decided in `policy`. Rule: what a node says of itself is `Member.role`; what it 
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from .. import events
 from ..errors import NodeNotFit
 from ..node import Role, Target, Wants
 from ..policy.election import Claim, Nominee, elect, superseded
 from ..policy.ranking import Fit, fits, lags
-from .bus import Bus
+from .journal import Journal
 from .member import Member
 
 __all__ = ["Standing"]
 
 C = TypeVar("C")
-
-_log = logging.getLogger("aioclustersql.monitor")
 
 _MAY_WRITE = frozenset({Role.UNKNOWN, Role.PEER, Role.PRIMARY})
 _WRITES = frozenset({Target.READ_WRITE, Target.PRIMARY})
@@ -31,9 +27,8 @@ _WRITES = frozenset({Target.READ_WRITE, Target.PRIMARY})
 class Standing(Generic[C]):
     """The nodes of one cluster, seen side by side. `writers`: so many of them take the writes; `None`: all that can."""
 
-    def __init__(self, cluster: str, bus: Bus, writers: int | None) -> None:
-        self._cluster = cluster
-        self._bus = bus
+    def __init__(self, journal: Journal, writers: int | None) -> None:
+        self._journal = journal
         self._writers = writers
         self._elected = ""
         self.stale_after = math.inf
@@ -97,12 +92,8 @@ class Standing(Generic[C]):
         )
         for member in members:
             before, member.superseded = member.superseded, causes.get(member.name)
-            if member.superseded is not None and before is None:
-                _log.warning(
-                    "cluster %s: node %s is not taken for the primary: %s", self._cluster, member.name, member.superseded
-                )
-            elif before is not None and member.superseded is None:
-                _log.info("cluster %s: node %s no longer stands against another primary", self._cluster, member.name)
+            if (member.superseded is None) is not (before is None):
+                self._journal.superseded(member, member.superseded)
 
     def _elect(self, members: Sequence[Member[C]], count: int) -> None:
         nominees = [
@@ -121,9 +112,7 @@ class Standing(Generic[C]):
         for member in members:
             before, member.writer = member.writer, member.name in elected
             if member.writer is not bool(before):
-                self._bus.emit(events.WriterChanged, node=member.name, writer=member.writer)
-                verb = "takes the writes" if member.writer else "takes no more writes"
-                _log.info("cluster %s: node %s %s", self._cluster, member.name, verb)
+                self._journal.writer(member)
 
 
 def _too_far_behind(member: Member[C]) -> str:

@@ -9,8 +9,6 @@ import asyncio
 import math
 from typing import NamedTuple
 
-from .failures import describe
-
 __all__ = ["Trail"]
 
 _TOLD = 5
@@ -22,6 +20,7 @@ class _Failure(NamedTuple):
     node: str
     doing: str
     error: BaseException
+    text: str
 
 
 class Trail:
@@ -85,12 +84,12 @@ class Trail:
                 cancelled.add_note(note)
             raise cancelled from error
 
-    def failed(self, node: str, doing: str, error: BaseException, *, avoid: bool) -> None:
-        """Note a failure; `avoid`: the next attempt goes rather to another node.
+    def failed(self, node: str, doing: str, error: BaseException, text: str, *, avoid: bool) -> None:
+        """Note a failure, with its `text` for others; `avoid`: the next attempt goes rather to another node.
 
         A node that was avoided and had to be taken all the same: then all that serve have failed, and the round begins anew.
         """
-        self.history.append(_Failure(self.now, node, doing, error))
+        self.history.append(_Failure(self.now, node, doing, error, text))
         if avoid:
             self.avoid = (node,) if node in self.avoid else (*self.avoid, node)
 
@@ -100,4 +99,4 @@ class Trail:
         error.add_note(f"aioclustersql: {runs}{self.now - self.started:.3g} s after the call: {why}")
         for failure in [each for each in self.history if each.error is not error][-_TOLD:]:
             after = failure.at - self.started
-            error.add_note(f"aioclustersql: before, {after:.3g} s after the call, {failure.doing}: {describe(failure.error)}")
+            error.add_note(f"aioclustersql: before, {after:.3g} s after the call, {failure.doing}: {failure.text}")

@@ -8,13 +8,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from .. import events
 from ..drivers.base import check_savepoint
 from ..policy import retry
 from ..policy.retry import Action, Phase
 from .beginning import Beginner, Request
 from .begun import EARLY_END, NO_ANSWER, Begun
-from .failures import describe
 from .trail import Trail
 
 __all__ = ["Transacting"]
@@ -109,8 +107,8 @@ class Transacting(Generic[C]):
             return
         begun.discard()
         self._trail.heed_cancel(exc, begun.cancelled_in_commit)
-        raise self._unknown(begun, f"{NO_ANSWER}: {describe(exc)}") from exc
+        raise self._unknown(begun, f"{NO_ANSWER}: {self._beginner.registry.describe(exc)}") from exc
 
     def _unknown(self, begun: Begun[C], why: str) -> Exception:
-        self._beginner.registry.bus.emit(events.OutcomeUnknown, node=begun.node, error=why)
+        self._beginner.registry.journal.unknown(begun.node, why)
         return begun.unknown(why)

@@ -192,7 +192,7 @@ class Watch(Generic[C]):
         if not isinstance(error, Exception):
             raise error
         driver = self._registry.driver
-        kind, cause = driver.classify(error), describe(error)
+        kind, cause = driver.classify(error), self.member.describe(error)
         if kind in _LOST or line.conn is None or driver.is_closed(line.conn):
             proven = line.proven
             line.hang_up()
@@ -230,6 +230,7 @@ class Watch(Generic[C]):
             self._findings.refused(self.member, cause, now)
         else:
             self._registry.note_error(self.member, cause)
+            self._registry.journal.login_failed(self.member, cause)
             if kind in _UP:
                 self._spoke(now)
                 self._findings.answered(self.member, now)

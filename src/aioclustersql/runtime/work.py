@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, NoReturn, TypeVar, TypeVarTuple
 
-from .. import events
 from ..errors import AcquireTimeout, TransactionOutcomeUnknown
 from ..policy import retry
 from ..policy.retry import Action, Phase, RetryBudget
 from .beginning import Beginner, Request
 from .begun import EARLY_END, NO_ANSWER, ROLLBACK, ROLLBACK_LATE, Begun
-from .failures import describe
 from .lease import Lease
+from .spans import Span
 from .trail import Trail
 
 __all__ = ["RunRequest", "Runner"]
@@ -56,7 +55,14 @@ class Runner(Generic[C]):
         history where the time is over; what `Leases.acquire` raises.
         """
         self.budget.deposit()
-        return await _Run(self.beginner, self.budget, request, lambda conn: work(conn, *args)).perform()
+        registry = self.beginner.registry
+        registry.journal.totals.runs += 1
+        unit = _Run(self.beginner, self.budget, request, lambda conn: work(conn, *args))
+        if registry.spans is None:
+            return await unit.perform()
+        with registry.spans.span("run", request.request.wants.target) as span:
+            unit.span = span
+            return await unit.perform()
 
 
 class _Done(NamedTuple, Generic[T]):
@@ -85,6 +91,7 @@ class _Run(Generic[C, T]):
         self._trail = Trail(request.timeout, request.attempts)
         self._unknown: TransactionOutcomeUnknown | None = None
         """Of an earlier run, where the caller allowed another."""
+        self.span: Span | None = None
 
     async def perform(self) -> T:
         """Run the unit until it is committed, or may not run again."""
@@ -206,7 +213,7 @@ class _Run(Generic[C, T]):
             return _Again(self._pause(begun, exc, what, "at COMMIT"), None)
         begun.discard()
         self._trail.heed_cancel(exc, begun.cancelled_in_commit)
-        unknown = self._unknown_outcome(begun, f"{NO_ANSWER}: {describe(exc)}")
+        unknown = self._unknown_outcome(begun, f"{NO_ANSWER}: {self._beginner.registry.describe(exc)}")
         if not self._request.idempotent:
             raise unknown from exc
         self._unknown = self._unknown or unknown
@@ -215,14 +222,18 @@ class _Run(Generic[C, T]):
     def _pause(self, begun: Begun[C], exc: Exception, what: Action, doing: str) -> float:
         """How long to wait before the unit runs again. Raises what the caller gets when it may not."""
         trail, registry = self._trail, self._beginner.registry
-        trail.failed(begun.node, f"run {trail.runs} on node {begun.node}, {doing}", exc, avoid=what is Action.ELSEWHERE)
+        text = registry.describe(exc)
+        doing = f"run {trail.runs} on node {begun.node}, {doing}"
+        trail.failed(begun.node, doing, exc, text, avoid=what is Action.ELSEWHERE)
         trail.faults += 1
         pause = retry.pause(what, trail.faults, registry.rng)
         refused = retry.refusal(trail.runs, trail.attempts, trail.now + pause, trail.deadline, self._budget)
         if refused is not None:
             self._remember_unknown(exc)
             self._surface(begun, exc, refused)
-        registry.bus.emit(events.RunRetried, node=begun.node, run=trail.runs, error=describe(exc), pause=pause)
+        registry.journal.retried(begun.node, trail.runs, text, pause)
+        if self.span is not None:
+            self.span.retried(begun.node, trail.runs, text, pause)
         return pause
 
     def _surface(self, begun: Begun[C], exc: Exception, why: str | None = None) -> NoReturn:
@@ -232,7 +243,7 @@ class _Run(Generic[C, T]):
         raise exc
 
     def _unknown_outcome(self, begun: Begun[C], why: str) -> TransactionOutcomeUnknown:
-        self._beginner.registry.bus.emit(events.OutcomeUnknown, node=begun.node, error=why)
+        self._beginner.registry.journal.unknown(begun.node, why)
         error = begun.unknown(why)
         self._trail.annotate(error, f"on node {begun.node}")
         return error

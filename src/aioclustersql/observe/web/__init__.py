@@ -19,7 +19,7 @@ Its routes, relative to where it is mounted (every GET answers HEAD, too):
 The events of /events, each with JSON as its data; what happened has an `id`, so that a client that comes back with
 `Last-Event-ID` misses only what has left the history:
 
-    stats   at once and then once a second: the same as /stats.json
+    stats   at once, then once a second and after each `event`: the same as /stats.json
     event   {"at": ISO 8601, "cluster": str, "kind": "HealthChanged" or another class of `aioclustersql.events`,
              "level": "info" | "good" | "warning" | "bad", "node": str | null, "text": str, "fields": {the event's own}}
              with "skipped": as for races. All but those of logins and connects, which come as:

@@ -26,7 +26,6 @@ DRAIN = 30.0
 MAX_DRAIN = 3600.0
 _ACTIONS = ("drain", "resume", "expire")
 _log = logging.getLogger("aioclustersql.web")
-_refusals = Limiter(1)
 
 
 async def act(request: Request) -> Response:
@@ -70,7 +69,8 @@ def _refused(request: Request) -> Response | None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return None
-    if (skipped := _refusals.allow("refused", asyncio.get_running_loop().time())) is not None:
+    refusals: Limiter = request.app.state.refusals
+    if (skipped := refusals.allow("refused", asyncio.get_running_loop().time())) is not None:
         client = request.client.host if request.client is not None else "an unknown address"
         _log.warning("an action was refused to %s: no token or a wrong one (and %d before)", client, skipped)
     challenge = 'Bearer realm="aioclustersql"' + (', error="invalid_token"' if given else "")

@@ -61,7 +61,7 @@ async def metrics(request: Request) -> Response:
     """GET /metrics: for Prometheus."""
     try:
         from ..prometheus import render as render_metrics
-    except ModuleNotFoundError:
+    except ImportError:
         return PlainTextResponse("this needs prometheus-client: pip install 'aioclustersql[prometheus]'\n", 501)
     body, content_type = render_metrics(*request.app.state.clusters)
     return Response(body, headers={"Content-Type": content_type})

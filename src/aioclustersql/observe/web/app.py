@@ -18,6 +18,8 @@ from ..named import by_name
 from . import answers
 from .actions import act
 from .assets import static
+from .limiter import Limiter
+from .paths import WithoutSlash
 from .readiness import Readiness
 from .security import SecureHeaders
 from .stream import events
@@ -46,7 +48,7 @@ def make_app(
         Target.parse(ready_target)
     every = positive(interval, "interval")
     readiness = Readiness(count(ready_nodes, 1, "ready_nodes"), ready_target)
-    middleware = [Middleware(SecureHeaders)]
+    middleware = [Middleware(SecureHeaders), Middleware(WithoutSlash)]
     if allowed_hosts is not None:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False))
     app = Starlette(
@@ -66,6 +68,7 @@ def make_app(
     )
     app.state.clusters = tuple(clusters)
     app.state.token = token
+    app.state.refusals = Limiter(1)
     app.state.readiness = readiness
     app.state.streams = Streams(clusters, readiness, interval=every, max_streams=count(max_streams, 0, "max_streams"))
     return app

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...events import ConnectFailed, Connected, Event, LoginCut, LoginFailed, LoginStarted, LoginSucceeded
+from ...events import Connected, ConnectFailed, Event, LoginCut, LoginFailed, LoginStarted, LoginSucceeded
 
 __all__ = ["LOGIN_EVENTS", "Login", "Race", "Races"]
 
@@ -111,9 +111,7 @@ class Races:
         began = event.at - timedelta(seconds=ago)
         return self._open.setdefault(connect, Race(event.cluster, "connect", began))
 
-    def _end(
-        self, event: Event, connect: int | None, node: str, seconds: float, outcome: str, error: str | None = None
-    ) -> None:
+    def _end(self, event: Event, connect: int | None, node: str, seconds: float, outcome: str, error: str | None = None) -> None:
         races = self._single if connect is None else [self._open[connect]] if connect in self._open else []
         found = [(race, login) for race in races for login in race.logins if login.node == node and login.seconds is None]
         if not found:

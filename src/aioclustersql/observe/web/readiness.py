@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ...cluster import Cluster
 from ...node import Health
 from ...stats import ClusterStats, NodeStats
-from .words import age
+from .words import clock
 
 __all__ = ["Readiness", "snapshot"]
 
@@ -27,8 +26,7 @@ class Readiness:
         if cluster.is_ready(nodes=self.nodes, target=self.target):
             return None
         ready = sum(1 for count in range(1, self.nodes) if cluster.is_ready(nodes=count, target=self.target))
-        now = datetime.now(UTC)
-        doing = "; ".join(f"{name}: {_state(node, now)}" for name, node in stats.nodes.items()) or "it has no node"
+        doing = "; ".join(f"{name}: {_state(node)}" for name, node in stats.nodes.items()) or "it has no node"
         return f"{ready} of {self.nodes} nodes ready for {self.target or stats.target}: {doing}"
 
 
@@ -42,8 +40,9 @@ def snapshot(clusters: Sequence[Cluster[Any]], readiness: Readiness) -> list[dic
     return answer
 
 
-def _state(node: NodeStats, now: datetime) -> str:
-    words = ["draining" if node.draining else str(node.health), str(node.role)]
-    if node.health is not Health.UP and node.observed is not None:
-        words.append(f"last answer {age(node.observed, now)}")
-    return ", ".join(words) + (f" ({node.cause})" if node.cause else "")
+def _state(node: NodeStats) -> str:
+    """What it is, since when, and why."""
+    health = "draining" if node.draining else str(node.health)
+    if node.health is not Health.UP:
+        health += f" since {clock(node.since)} UTC"
+    return f"{health}, {node.role}" + (f" ({node.cause})" if node.cause else "")

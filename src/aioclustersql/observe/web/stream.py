@@ -63,9 +63,11 @@ class EventStream(Response):
         due = loop.time()
         while not watcher.over:
             chunk = b""
-            if loop.time() >= due:
+            if watcher.news or loop.time() >= due:
+                watcher.news = False
                 chunk = streams.frame(due, for_page=self._for_page)
-                due = (due // streams.interval + 1) * streams.interval  # all streams at the same moments
+                while due <= loop.time():
+                    due = (due // streams.interval + 1) * streams.interval  # all streams at the same moments
             while watcher.lines:
                 chunk += watcher.lines.popleft().encode(for_page=self._for_page)
             if chunk and not await self._sent(send, chunk):

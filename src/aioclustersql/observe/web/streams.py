@@ -36,7 +36,7 @@ INBOX = 5000
 """Events between two turns of the loop that are looked at; with more the oldest are not."""
 
 
-class Full(Exception):  # noqa: N818 - the answer is 503, not a fault
+class Full(Exception):
     """As many watch as may."""
 
 
@@ -59,6 +59,8 @@ class Watcher:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = deque(lines)
+        self.news = False
+        """Whether the state is another than was sent."""
         self.over = False
         self._wake = asyncio.Event()
 
@@ -67,6 +69,7 @@ class Watcher:
         if len(self.lines) >= BEHIND:
             self.end()
         self.lines.append(line)
+        self.news = self.news or line.kind == "event"
         self._wake.set()
 
     def end(self) -> None:
@@ -99,7 +102,8 @@ class Streams:
         self._races: dict[str, Races] = {}
         self._limiter = Limiter(PER_SECOND)
         self._number = 0
-        self._frame: tuple[float, dict[bool, bytes]] = (-1.0, {})
+        self._changes = 0
+        self._frame: tuple[tuple[float, int], dict[bool, bytes]] = ((-1.0, 0), {})
         self.history = History()
         self.lines: deque[Line] = deque(maxlen=LINES)
         self.race_lines: deque[Line] = deque(maxlen=RACES)
@@ -137,9 +141,9 @@ class Streams:
                 self._unsubscribe()
 
     def frame(self, due: float, *, for_page: bool) -> bytes:
-        """The clusters' state as a server-sent event; made once for all streams that are due together."""
-        if self._frame[0] != due:
-            self._frame = (due, {})
+        """The clusters' state as a server-sent event; made once for all streams that are due together, and when it changed."""
+        if self._frame[0] != (due, self._changes):
+            self._frame = ((due, self._changes), {})
         frames = self._frame[1]
         if for_page not in frames:
             frames[for_page] = encode("page", self.page()) if for_page else encode("stats", self.stats())
@@ -155,9 +159,7 @@ class Streams:
         stats = [cluster.stats() for cluster in self._clusters]
         for each in stats:
             self.history.sample(each, now)
-        reasons = {
-            each.name: self._readiness.reason(cluster, each) for cluster, each in zip(self._clusters, stats, strict=True)
-        }
+        reasons = {each.name: self._readiness.reason(cluster, each) for cluster, each in zip(self._clusters, stats, strict=True)}
         return page(stats, reasons, self.history, now)
 
     def _subscribe(self) -> None:
@@ -196,6 +198,7 @@ class Streams:
         self._number += 1
         line = Line(self._number, kind, {**raw, "skipped": skipped}, several=self.several)
         (self.race_lines if kind == "race" else self.lines).append(line)
+        self._changes += kind == "event"
         for watcher in self._watchers:
             watcher.tell(line)
 
@@ -204,5 +207,3 @@ def encode(kind: str, data: Any, number: int | None = None) -> bytes:
     """A server-sent event."""
     head = "" if number is None else f"id: {number}\n"
     return f"{head}event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
-
-

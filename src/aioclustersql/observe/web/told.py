@@ -8,6 +8,7 @@ from typing import Any
 
 from ... import events
 from ...node import Health
+from .words import duration
 
 __all__ = ["told"]
 
@@ -41,6 +42,12 @@ def _words(event: events.Event) -> tuple[str, str]:
             return _LEVELS[new], f"{old} → {new}" + (f": {cause}" if cause else "")
         case events.RoleChanged(old=old, new=new):
             return ("info" if old == "unknown" else "warning"), f"role {old} → {new}"
+        case events.DegradedChanged(cause=cause):
+            return ("good", "serves as well as ever") if cause is None else ("warning", f"is better left alone: {cause}")
+        case events.SupersededChanged(cause=cause):
+            return ("info", "is taken for a primary") if cause is None else ("warning", f"is not taken for a primary: {cause}")
+        case events.AcquireFailed(seconds=seconds, error=error):
+            return "bad", f"a caller got no pooled connection, after {duration(seconds)}: {error}"
         case events.WriterChanged(writer=writer):
             return "info", "elected to take the writes" if writer else "takes the writes no more"
         case events.Interrupted(connections=connections, cause=cause):

@@ -12,12 +12,11 @@ from typing import Any
 from ...node import Health
 from ...stats import ClusterStats, NodeStats
 from .history import History
-from .words import age, duration, size
+from .words import age, clock, duration, size
 
 __all__ = ["page"]
 
 _LEVELS = {Health.UP: "good", Health.DOWN: "bad", Health.SUSPECT: "warning", Health.HALF_OPEN: "warning"}
-_ROLES = {"peer": "peer", "primary": "primary", "standby": "standby", "read-only": "read-only", "unknown": "unknown"}
 GAUGE = 100
 """The width of a gauge, in the units of its SVG."""
 
@@ -85,17 +84,17 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
         "address": node.address if node.address != node.name else "",
         "level": level,
         "health": "draining" if node.draining else "degraded" if node.degraded and node.health is Health.UP else str(node.health),
-        "since": _heard(node, moment),
-        "cause": node.cause or "",
+        "since": _since(node, moment),
+        "cause": "" if node.cause == node.last_error_message else node.cause or "",  # told once
         "draining": node.draining,
-        "role": _ROLES[node.role] + {True: ", writer", False: "", None: ""}[node.writer],
+        "role": str(node.role) + {True: ", writer", False: "", None: ""}[node.writer],
         "lag": _lag(node),
-        "round_trip": duration(node.round_trip),
+        "round_trip": duration(node.round_trip if node.health is Health.UP else None),
         "login": f"login {duration(node.latency)}" + (f", p95 {duration(node.p95)}" if node.p95 is not None else ""),
         "line": line.path,
         "line_label": spread,
         "pool": _gauge(node.leased, node.returning, node.idle, stats.max_size),
-        "others": f"{_count(node.open, 'connection')} outside the pool" if node.open else "",
+        "others": f"+ {node.open} not of the pool" if node.open else "",
         "counts": f"{_count(node.wins, 'win')}, {_count(node.errors, 'error')}",
         "error": node.last_error_message or "",
         "error_at": "" if node.last_error is None else f"{node.last_error:%Y-%m-%d %H:%M:%S} UTC",
@@ -111,18 +110,17 @@ def _level(node: NodeStats) -> str:
     return "calm" if node.last_success is None and node.observed is None else "good"
 
 
-def _heard(node: NodeStats, moment: datetime) -> str:
-    """Since when it is silent; nothing for one that speaks."""
-    heard = max((at for at in (node.observed, node.last_success) if at is not None), default=None)
+def _since(node: NodeStats, moment: datetime) -> str:
+    """Since when it is not well; nothing for one that is."""
     if node.health is Health.UP:
-        return "never heard of" if heard is None else ""
-    return "never answered" if heard is None else f"last answer {age(heard, moment)}"
+        return "" if node.observed or node.last_success else "not heard of yet"
+    return f"since {clock(node.since)}, {age(node.since, moment)}"
 
 
 def _lag(node: NodeStats) -> str:
     if node.lag is None:
-        return "–" if not node.lag_bytes else size(node.lag_bytes)
-    text = "none" if node.lag == 0 else duration(node.lag)
+        return "—" if not node.lag_bytes else size(node.lag_bytes)
+    text = "0 s" if node.lag == 0 else duration(node.lag)
     return f"{text} · {size(node.lag_bytes)}" if node.lag_bytes else text
 
 

@@ -12,7 +12,6 @@ __all__ = ["log_line", "race_line"]
 
 WIDTH, LANE = 200, 8
 """Of a race's drawing, in the units of its SVG: its width, and the height of one login's lane."""
-_KINDS = {"connect": "connect", "pool": "pool", "probe": "probe"}
 _OUTCOMES = {"won": "won", "lost": "came too late", "failed": "failed", "cut": "was cut off"}
 
 
@@ -45,14 +44,14 @@ def race_line(race: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
     if race["seconds"] is None:
         result, level = "its caller left", "warning"
     elif race["error"] is not None:
-        result, level = race["error"], "bad"
+        result, level = "failed" if bars else race["error"], "bad"
     else:
         result, level = race["node"] or "", "good" if len(race["logins"]) == 1 else "info"
     return {
         "time": clock(datetime.fromisoformat(race["at"])),
         "at": race["at"],
         "level": level,
-        "kind": (f"{race['cluster']} " if several else "") + _KINDS[race["kind"]],
+        "kind": (f"{race['cluster']} " if several else "") + race["kind"],
         "result": result,
         "seconds": duration(race["seconds"]),
         "scale": duration(whole),

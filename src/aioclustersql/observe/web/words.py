@@ -10,7 +10,7 @@ __all__ = ["age", "clock", "duration", "size"]
 def duration(seconds: float | None) -> str:
     """`0.0042` is "4.2 ms"; a dash for what is not known."""
     if seconds is None:
-        return "–"
+        return "—"
     if seconds < 0.0001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 0.01:
@@ -21,7 +21,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """"12 s ago"."""
+    """ "12 s ago"."""
     seconds = max(0.0, (now - moment).total_seconds())
     return "just now" if seconds < 1 else f"{_long(seconds)} ago"
 
@@ -34,7 +34,7 @@ def clock(moment: datetime) -> str:
 def size(count: int | None) -> str:
     """Bytes: "1.4 MB"."""
     if count is None:
-        return "–"
+        return "—"
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

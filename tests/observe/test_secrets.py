@@ -1,0 +1,92 @@
+"""Planted passwords are shown nowhere: statistics, debug vars, metrics, log, spans, events, exceptions, reprs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from aioclustersql import AllNodesFailed, Cluster
+from aioclustersql.observe import debug_vars
+from aioclustersql.observe.otel import instrument
+from aioclustersql.observe.prometheus import render
+from aioclustersql.testing import FakeConnection, FakeError
+from tests.secrets import SECRETS, Plant
+
+
+class Watched:
+    """A cluster over planted nodes, with everybody looking on."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.cluster: Cluster[FakeConnection] = plant.cluster(attempts=2, close_timeout=1)
+        self.reader, self.spans = InMemoryMetricReader(), InMemorySpanExporter()
+        tracers = TracerProvider(shutdown_on_exit=False)
+        tracers.add_span_processor(SimpleSpanProcessor(self.spans))
+        meters = MeterProvider([self.reader], shutdown_on_exit=False)
+        self.end = instrument(self.cluster, meter_provider=meters, tracer_provider=tracers)
+
+    def everything(self) -> list[object]:
+        metrics = self.reader.get_metrics_data()
+        assert metrics is not None
+        spans = [span.to_json() for span in self.spans.get_finished_spans()]
+        assert spans
+        return [
+            self.plant.shown(self.cluster),
+            json.dumps(debug_vars([self.cluster])),
+            render(self.cluster)[0],
+            metrics.to_json(),
+            *spans,
+        ]
+
+
+@pytest.fixture
+async def watched(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watched]:
+    caplog.set_level(logging.DEBUG)
+    made = Watched(Plant())
+    yield made
+    made.end()
+    await made.cluster.close()
+    made.plant.assert_hidden(caplog.text)
+
+
+async def test_a_failed_connect_shows_no_password(watched: Watched, caplog: pytest.LogCaptureFixture):
+    with pytest.raises(AllNodesFailed) as caught:
+        await watched.cluster.connect()
+    watched.plant.assert_hidden(*watched.everything(), caught.value, caplog.text)
+    assert caplog.text.count("a login failed: RuntimeError: no entry for app with ***") == len(SECRETS)
+
+
+async def test_a_cluster_whose_monitor_is_refused_shows_no_password(watched: Watched, caplog: pytest.LogCaptureFixture):
+    async with watched.cluster:
+        with pytest.raises(TimeoutError) as caught:
+            await watched.cluster.acquire(timeout=2)
+        watched.plant.assert_hidden(*watched.everything(), str(caught.value), caplog.text)
+    assert "***" in caplog.text
+
+
+async def test_a_run_that_fails_shows_no_password(watched: Watched, caplog: pytest.LogCaptureFixture):
+    async def work(conn: FakeConnection) -> None:
+        await conn.execute("FAIL")
+
+    watched.plant.let_in()
+    async with watched.cluster:
+        with pytest.raises(FakeError) as caught:
+            await watched.cluster.run(work)
+        await asyncio.sleep(1)
+        watched.plant.assert_hidden(*watched.everything(), *caught.value.__notes__, caplog.text)
+    assert [type(event).__name__ for event in watched.plant.events].count("RunRetried") == 1
+
+
+def test_the_search_finds_a_password():
+    for secret in SECRETS.values():
+        with pytest.raises(AssertionError, match="a password is shown"):
+            Plant().assert_hidden("nothing here", f'{{"dsn": "{secret}"}}'.encode())
