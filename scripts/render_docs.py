@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the tables of the pages in docs/ anew from the code's own tables and constants; --check only compares.
 
-A part of a page between `<!-- NAME -->` and `<!-- end -->` belongs to the function of that name in `docs_parts`; the rest is
-written by hand. Run it with the project's environment: .venv/bin/python -m scripts.render_docs
+A part of a page between `<!-- NAME -->` and `<!-- end -->` belongs to the function of that name in `docs_parts` or
+`metrics_parts`; the rest is written by hand. Run it with the project's environment: .venv/bin/python -m scripts.render_docs
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import docs_commands
 from . import docs_parts as parts
+from . import metrics_parts
 
 __all__ = ["PAGES", "render"]
 
@@ -24,6 +25,7 @@ PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
     _DOCS / "transactions.md": (parts.retries, parts.running),
     _DOCS / "events.md": (parts.happenings,),
     _DOCS / "reference" / "command-line.md": (docs_commands.commands, docs_commands.exits, docs_commands.findings),
+    _DOCS / "reference" / "metrics.md": (metrics_parts.cluster_metrics, metrics_parts.node_metrics, metrics_parts.buckets),
 }
 """The pages with parts made from the code."""
 

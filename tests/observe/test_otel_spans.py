@@ -9,11 +9,12 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import NoOpTracerProvider, StatusCode
 
 from aioclustersql import AllNodesFailed
 from aioclustersql.failure import FailureKind
 from aioclustersql.observe.otel import instrument
+from aioclustersql.opening import TracedAcquiring
 from aioclustersql.testing import FakeConnection
 from tests.runtime.conftest import Pooling, Racing
 from tests.runtime.leases import fails
@@ -107,6 +108,14 @@ async def test_a_cancel_is_no_error(racing: Racing, exporter: InMemorySpanExport
     end()
     [span] = exporter.get_finished_spans()
     assert (span.status.status_code, [event.name for event in span.events]) == (StatusCode.UNSET, ["cancelled"])
+
+
+async def test_without_a_provider_that_records_calls_are_left_alone(racing: Racing):
+    cluster, _ = racing(("a", 0.25, "ok"))
+    end = instrument(cluster, tracer_provider=NoOpTracerProvider())
+    assert cluster._registry.spans is None
+    assert not isinstance(cluster.acquire(), TracedAcquiring)
+    end()
 
 
 async def test_what_was_undone_is_traced_no_more(pooling: Pooling, exporter: InMemorySpanExporter, tracing: Any):

@@ -146,6 +146,7 @@ NODE: tuple[Metric[NodeStats], ...] = (
         label="state",
         standard=True,
     ),
+    Metric("node.leases", "Leases of its pooled connections that ended.", lambda n: n.lease_times.count, Kind.COUNTER),
     Metric("node.stragglers", "Logins under way that nobody waits for.", lambda node: node.stragglers),
     Metric("node.waiting", "Callers that wait and would be served there.", lambda node: node.waiting),
     Metric("node.handouts", "Connections handed out.", lambda node: node.connections, Kind.COUNTER),

@@ -30,25 +30,29 @@ def instrument(
 ) -> Callable[[], None]:
     """Report a cluster's metrics and spans from now on. Returns the function that ends it (twice does no harm).
 
-    Metrics are read from `stats()` when they are collected, and cost the calls nothing. Of each histogram 10,000 samples at most
-    are recorded per collection; of more, an even choice. Spans are made for connect, acquire and run; with a provider that
-    records nothing they cost next to nothing.
+    Metrics are read from `stats()` when they are collected, and cost the calls nothing. Of each histogram 2,000 samples at most
+    are recorded per collection; of more, an even part. Spans are made for connect, acquire and run.
 
-    meter_provider, tracer_provider: None is the process's own; one that is set later is used from then on.
+    meter_provider: None is the process's own; one that is set later is used from then on.
+    tracer_provider: None is the process's own, if one is set by now; without one, or with a `NoOpTracerProvider`, no spans are
+        made, and calls cost what they did.
 
     Raises `ConfigError` when the cluster is instrumented already, or another one of its name is.
     """
     meters = metrics.get_meter_provider() if meter_provider is None else meter_provider
-    tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
-    end_spans = ClusterSpans(cluster, tracer).begin()
-    try:
-        end_metrics = report(cluster, meters, _SCOPE)
-    except BaseException:
-        end_spans()
-        raise
+    tracers = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
+    end_metrics = report(cluster, meters, _SCOPE)
+    if not isinstance(tracers, (trace.NoOpTracerProvider, trace.ProxyTracerProvider)):
+        end_spans = ClusterSpans(cluster, tracers.get_tracer(_SCOPE)).begin()
+    else:
+        end_spans = _nothing
 
     def end() -> None:
         end_spans()
         end_metrics()
 
     return end
+
+
+def _nothing() -> None:
+    """There is nothing to end."""

@@ -26,7 +26,7 @@ from .attributes import STATE, pool_attributes, server_attributes
 
 __all__ = ["MOST", "report"]
 
-MOST = 10_000
+MOST = 2_000
 """So many samples of one histogram are recorded at one collection; each costs the SDK some microseconds."""
 
 Attributes = Mapping[str, str | int]

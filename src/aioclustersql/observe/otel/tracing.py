@@ -14,7 +14,6 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from ...cluster import Cluster
-from ...errors import ConfigError
 from .attributes import ERROR_TYPE, NODE, pool_attributes, server_attributes
 
 __all__ = ["ClusterSpans"]
@@ -51,10 +50,8 @@ class ClusterSpans:
         self._tracer = tracer
 
     def begin(self) -> Callable[[], None]:
-        """Trace from now on; returns what ends it. Raises `ConfigError` for a cluster that is traced already."""
+        """Trace from now on; returns what ends it. Who traced it before does so no more."""
         registry = self._registry
-        if registry.spans is not None:
-            raise ConfigError(f"cluster {registry.cluster!r} is instrumented already")
         registry.spans = self
 
         def end() -> None:
