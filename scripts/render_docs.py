@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from . import docs_commands
+from . import docs_commands, metrics_parts
 from . import docs_parts as parts
-from . import metrics_parts
 
 __all__ = ["PAGES", "render"]
 

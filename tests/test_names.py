@@ -17,7 +17,7 @@ def test_every_name_is_there(name: str) -> None:
 
 
 def test_a_room_is_there_as_an_attribute() -> None:
-    assert aioclustersql.errors.ConfigError is aioclustersql.ConfigError  # type: ignore[attr-defined]
+    assert aioclustersql.errors.ConfigError is aioclustersql.ConfigError
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
