@@ -16,6 +16,7 @@ __all__ = ["Mysql", "Postgres", "Session", "UnknownDriver", "all_are_full", "is_
 
 _REFUSED = {1040, 1203, "53300"}
 _MISSING = {1146, "42P01"}
+_UNREADY = 1047
 _UNTOLD = {1142, 1227, 1064}
 """No right to ask, or no such statement."""
 
@@ -77,8 +78,11 @@ class Mysql(Session):
         async with self._conn.cursor() as cursor:
             await cursor.execute(sql.replace("?", "%s"), parameters)
             found = [tuple(row.values() if isinstance(row, dict) else row) for row in await cursor.fetchall()]
-        if self._conn.get_transaction_status():  # else a node that is not ready would refuse the COMMIT
-            await self._conn.commit()  # ends the snapshot: the next read sees what came meanwhile
+        try:
+            await self._conn.commit()  # ends the snapshot, and lets go of the table, which somebody may want to drop
+        except Exception as error:
+            if _code(error) != _UNREADY:  # such a node answers questions, and refuses even that
+                raise
         return found
 
     async def max_connections(self) -> int:
