@@ -16,7 +16,6 @@ __all__ = ["Mysql", "Postgres", "Session", "UnknownDriver", "all_are_full", "is_
 
 _REFUSED = {1040, 1203, "53300"}
 _MISSING = {1146, "42P01"}
-_UNREADY = 1047
 _UNTOLD = {1142, 1227, 1064}
 """No right to ask, or no such statement."""
 
@@ -68,22 +67,22 @@ class Mysql(Session):
     """aiomysql, and every driver with cursors like its own."""
 
     async def execute(self, sql: str, *parameters: Any) -> int:
+        await self._commit_each()
         async with self._conn.cursor() as cursor:
             await cursor.execute(sql.replace("?", "%s"), parameters)
             count = cursor.rowcount
-        await self._conn.commit()
         return int(count)
 
     async def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        await self._commit_each()
         async with self._conn.cursor() as cursor:
             await cursor.execute(sql.replace("?", "%s"), parameters)
-            found = [tuple(row.values() if isinstance(row, dict) else row) for row in await cursor.fetchall()]
-        try:
-            await self._conn.commit()  # ends the snapshot, and lets go of the table, which somebody may want to drop
-        except Exception as error:
-            if _code(error) != _UNREADY:  # such a node answers questions, and refuses even that
-                raise
-        return found
+            return [tuple(row.values() if isinstance(row, dict) else row) for row in await cursor.fetchall()]
+
+    async def _commit_each(self) -> None:
+        """So no statement holds a table that somebody may want to drop; a node that is not ready would refuse a COMMIT."""
+        if not self._conn.get_autocommit():
+            await self._conn.autocommit(True)
 
     async def max_connections(self) -> int:
         return int((await self.rows("SELECT @@max_connections"))[0][0])
