@@ -49,7 +49,7 @@ format: install
 	$(BIN)/ruff format .
 
 demo: $(VENV)/.installed-demo
-	$(BIN)/python scripts/demo.py $(ARGS)
+	$(BIN)/python -m aioclustersql.demo $(ARGS)
 
 bench: $(VENV)/.installed-bench servers
 	$(BIN)/python -m bench $(ARGS)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from . import diagrams, metrics_parts
+from . import diagrams, docs_commands, metrics_parts
 from . import docs_parts as parts
 
 __all__ = ["PAGES", "PICTURES", "render"]
@@ -22,6 +22,7 @@ PAGES: Mapping[Path, tuple[Callable[[], str], ...]] = {
     _DOCS / "explanation" / "how-it-connects.md": (parts.targets, parts.transitions, parts.failures, parts.connecting),
     _DOCS / "explanation" / "how-it-keeps-serving.md": (parts.writers, parts.verdicts, parts.frequencies, parts.serving),
     _DOCS / "explanation" / "transactions.md": (parts.retries, parts.running),
+    _DOCS / "reference" / "command-line.md": (docs_commands.commands, docs_commands.exits, docs_commands.findings),
     _DOCS / "reference" / "events.md": (parts.happenings,),
     _DOCS / "reference" / "metrics.md": (metrics_parts.cluster_metrics, metrics_parts.node_metrics, metrics_parts.buckets),
 }

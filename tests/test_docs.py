@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from aioclustersql import Cluster, Target, errors, events
 from aioclustersql.config import load
 from aioclustersql.config.tables import ClusterSection, File, MonitorSection, NodeTable, PoolSection, Table
-from scripts import docs_parts, metrics_parts, render_docs
+from scripts import docs_commands, docs_parts, metrics_parts, render_docs
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -49,7 +49,7 @@ def test_a_picture_is_what_the_code_draws(path: Path) -> None:
 
 def test_every_part_made_from_the_code_stands_in_one_page() -> None:
     made = [part.__name__ for parts in render_docs.PAGES.values() for part in parts]
-    assert sorted(made) == sorted([*docs_parts.__all__, *metrics_parts.__all__])
+    assert sorted(made) == sorted([*docs_parts.__all__, *docs_commands.__all__, *metrics_parts.__all__])
 
 
 def test_a_page_without_a_part_is_noticed() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aioclustersql import Cluster
+from aioclustersql import AllNodesFailed, Cluster, ConnectTimeout, Node
+from aioclustersql.cli.check.session import Session, session
 from aioclustersql.config import Settings, load
-from tests.acceptance.replication import drop_everywhere
-from tests.acceptance.session import Session, session
 from tests.servers.fixtures_galera import _turn
 from tests.servers.galera import GaleraCluster
 
@@ -52,7 +52,9 @@ async def cluster(settings: Settings) -> AsyncIterator[Cluster[Any]]:
 async def db(cluster: Cluster[Any]) -> AsyncIterator[Session]:
     """A connection out of the cluster."""
     async with cluster.connect() as conn:
-        yield session(conn)
+        found = session(conn)
+        await found.keep_quiet()
+        yield found
 
 
 @pytest.fixture
@@ -60,11 +62,18 @@ async def table(settings: Settings) -> AsyncIterator[str]:
     """A name that nobody else uses; the table is gone after the test, however that ends."""
     name = f"aioclustersql_acceptance_{secrets.token_hex(6)}"
     yield name
-    await drop_everywhere(settings, name)
+    for node in settings.nodes:  # one may not replicate to the others
+        with suppress(AllNodesFailed, ConnectTimeout):
+            async with session_on(node, settings) as each:
+                if await each.takes_writes():
+                    await each.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-@pytest.fixture
-async def flags(db: Session, table: str) -> str:
-    """An empty table."""
-    await db.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, value BOOL)")
-    return table
+@asynccontextmanager
+async def session_on(node: Node, settings: Settings) -> AsyncIterator[Session]:
+    """A connection to this node, by a cluster of it alone: nothing else can answer in its place."""
+    alone: Cluster[Any] = Cluster((node,), **{**settings.options, "target": "any"})
+    async with alone, alone.connect() as conn:
+        db = session(conn)
+        await db.keep_quiet()
+        yield db

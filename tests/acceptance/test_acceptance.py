@@ -26,15 +26,13 @@ from typing import Any
 import pytest
 
 from aioclustersql import AllNodesFailed, Cluster
+from aioclustersql.cli.check.acceptance import STEPS, Step
+from aioclustersql.cli.check.replication import missing_rows
+from aioclustersql.cli.check.session import Session, all_are_full, session
 from aioclustersql.config import Settings
-from tests.acceptance.replication import missing_rows, session_on
-from tests.acceptance.session import Session, all_are_full, session
+from tests.acceptance.conftest import session_on
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:Unknown table"),  # what DROP TABLE IF EXISTS says on MySQL
-    pytest.mark.filterwarnings("ignore:Table .* already exists"),
-]
+pytestmark = pytest.mark.integration
 
 RESERVED = 10
 """Connections left to others in the concurrent test: the server's own, replication, monitoring."""
@@ -52,38 +50,9 @@ async def test_every_node_lets_us_in(settings: Settings) -> None:
             assert await db.rows("SELECT 1") == [(1,)]
 
 
-async def test_drop(db: Session, table: str) -> None:
-    await db.execute(f"DROP TABLE IF EXISTS {table}")
-
-
-async def test_create(db: Session, flags: str) -> None:
-    await db.execute(f"DROP TABLE {flags}")
-    await db.execute(f"CREATE TABLE {flags} (id INT PRIMARY KEY, value BOOL)")
-
-
-async def test_empty_select(db: Session, flags: str) -> None:
-    assert await db.rows(f"SELECT * FROM {flags}") == []
-
-
-async def test_insert(db: Session, flags: str) -> None:
-    assert await db.execute(f"INSERT INTO {flags} VALUES (?, ?)", 1, True) == 1
-
-
-async def test_select(db: Session, flags: str) -> None:
-    await db.execute(f"INSERT INTO {flags} VALUES (?, ?)", 1, True)
-    assert await db.rows(f"SELECT value FROM {flags}") == [(True,)]
-
-
-async def test_update(db: Session, flags: str) -> None:
-    await db.execute(f"INSERT INTO {flags} VALUES (?, ?)", 1, True)
-    assert await db.execute(f"UPDATE {flags} SET value = ? WHERE value = ?", False, True) == 1
-    assert await db.rows(f"SELECT value FROM {flags}") == [(False,)]
-
-
-async def test_delete(db: Session, flags: str) -> None:
-    await db.execute(f"INSERT INTO {flags} VALUES (?, ?)", 1, False)
-    assert await db.execute(f"DELETE FROM {flags} WHERE value = ?", False) == 1
-    assert await db.execute(f"DELETE FROM {flags}") == 0
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+async def test_statements(step: Step, db: Session, table: str) -> None:
+    await step(db, table)
 
 
 async def test_concurrent_connections(settings: Settings, cluster: Cluster[Any]) -> None:
@@ -139,6 +108,10 @@ def _descriptors() -> int:
 
 
 async def test_a_row_written_through_any_node_is_read_on_every_other(settings: Settings, table: str) -> None:
-    missing = await missing_rows(settings, table, float(os.environ.get("ACCEPTANCE_SECONDS", "10")))
+    async with AsyncExitStack() as stack:
+        sessions = {node.name: await stack.enter_async_context(session_on(node, settings)) for node in settings.nodes}
+        writers = [name for name, each in sessions.items() if await each.takes_writes()]
+        assert writers, f"none of the nodes {', '.join(sessions)} takes writes"
+        missing = await missing_rows(sessions, writers, table, float(os.environ.get("ACCEPTANCE_SECONDS", "10")))
     if missing:
         pytest.fail("the nodes do not replicate:\n" + "\n".join(map(str, missing)), pytrace=False)

@@ -15,12 +15,11 @@ import psutil
 import pytest
 
 from aioclustersql.demo import processes
-from aioclustersql.demo.__main__ import main
+from aioclustersql.demo.command import main
 
 pytestmark = pytest.mark.integration
 
 _DEMO = [sys.executable, "-W", "error", "-m", "aioclustersql.demo"]
-_LAUNCHER = Path(__file__).parents[2] / "scripts" / "demo.py"
 
 
 class _Traces:
@@ -108,9 +107,9 @@ def test_a_signal_stops_everything_at_any_moment(moment: str, number: signal.Sig
     assert not traces.left()
 
 
-@pytest.mark.parametrize("module", ["aioclustersql.dsn", "aioclustersql.cluster", "aioclustersql.demo"])
+@pytest.mark.parametrize("module", ["aioclustersql.demo.ending", "aioclustersql.dsn", "aioclustersql.cluster"])
 def test_a_signal_during_the_import_is_quiet(module: str) -> None:
-    command = [sys.executable, "-W", "error", "-X", "importtime", str(_LAUNCHER)]
+    command = [sys.executable, "-W", "error", "-X", "importtime", "-m", "aioclustersql.demo"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stderr is not None
         assert any(line.split()[-1] == module for line in demo.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ..events import Connected, ConnectFailed, Event, HealthChanged, Interrupted, RoleChanged
 from ..node import Health, Role
@@ -65,6 +65,10 @@ class Score:
         last = int(now / BUCKET)
         wins = self._wins.get(node, Counter())
         return [wins[bucket] for bucket in range(max(0, last - length), last)]
+
+    def as_dict(self) -> dict[str, float]:
+        """The counts, and the longest connect and write in seconds, for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "_wins"}
 
     def peak(self) -> int:
         """The most wins of any node in one bucket: the sparklines' common scale."""

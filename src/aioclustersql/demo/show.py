@@ -17,7 +17,7 @@ from ..node import Health, Role
 from ..stats import ClusterStats, NodeStats
 from .score import Score, sparkline, verdict, writes
 
-__all__ = ["Lines", "Screen", "View", "final_table", "make_view"]
+__all__ = ["Lines", "Screen", "View", "final_table", "make_view", "node_cells", "node_table", "strokes"]
 
 _STYLES = {Health.UP: "green", Health.SUSPECT: "yellow", Health.HALF_OPEN: "yellow", Health.DOWN: "red"}
 _STROKES = " ▁▂▃▄▅▆▇█"
@@ -42,7 +42,13 @@ def _latency(node: NodeStats) -> str:
     return "" if node.latency is None else f"{node.latency * 1000:.1f} ms"
 
 
-def _table(console: Console) -> Table:
+def strokes(options: ConsoleOptions) -> str:
+    """What sparklines are drawn with, the first one for nothing at all."""
+    return _ASCII_STROKES if options.ascii_only else _STROKES
+
+
+def node_table(console: Console) -> Table:
+    """An empty table of nodes, with the columns of `node_cells`."""
     plain = console.options.ascii_only or not console.is_terminal
     table = Table(box=box.ASCII if plain else box.ROUNDED, header_style="bold", expand=True)
     table.add_column("node", no_wrap=True)
@@ -60,7 +66,8 @@ def _role(node: NodeStats) -> str:
     return "old primary" if ignored else str(node.role)
 
 
-def _cells(node: NodeStats) -> list[RenderableType]:
+def node_cells(node: NodeStats) -> list[RenderableType]:
+    """Name, role, health, wins, errors, latency."""
     health = Text(str(node.health), _STYLES[node.health])
     return [node.name, _role(node), health, f"{node.wins:,}", str(node.errors), _latency(node)]
 
@@ -72,9 +79,8 @@ class _Sparkline:
         self._score, self._node, self._now = score, node, now
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        strokes = _ASCII_STROKES if options.ascii_only else _STROKES
         history = self._score.history(self._node, self._now, options.max_width)
-        yield Text(sparkline(history, self._score.peak(), strokes), "cyan", no_wrap=True)
+        yield Text(sparkline(history, self._score.peak(), strokes(options)), "cyan", no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(1, options.max_width)
@@ -99,10 +105,10 @@ class Screen:
         self._console.print(line)
 
     def draw(self, now: float, seconds: float, stats: ClusterStats, score: Score) -> None:
-        table = _table(self._console)
+        table = node_table(self._console)
         table.add_column("wins over time", no_wrap=True, ratio=1)
         for node in stats.nodes.values():
-            table.add_row(*_cells(node), _Sparkline(score, node.name, now))
+            table.add_row(*node_cells(node), _Sparkline(score, node.name, now))
         foot = Table.grid(padding=(0, 1), expand=True)
         foot.add_column(ratio=1)
         foot.add_column(justify="right", no_wrap=True)
@@ -146,10 +152,10 @@ def make_view(console: Console) -> View:
 
 def final_table(console: Console, stats: ClusterStats, score: Score, *, passed: bool) -> None:
     """Each node's wins, errors, latency and last error, and the verdicts."""
-    table = _table(console)
+    table = node_table(console)
     table.add_column("last error", overflow="fold", ratio=1)
     for node in stats.nodes.values():
-        table.add_row(*_cells(node), Text(node.last_error_message or "-"))
+        table.add_row(*node_cells(node), Text(node.last_error_message or "-"))
     console.print(table)
     for line in (writes(score), verdict(score)):
         console.print(line, style="bold green" if passed else "bold red", highlight=False)

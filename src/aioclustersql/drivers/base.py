@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Protocol, TypeVar
 
 from ..errors import ConfigError
 from ..failure import FailureKind
 from ..node import Isolation, Role, Target
 
-__all__ = ["Driver", "Endpoint", "Observation", "Password", "Transaction", "TransactionOptions", "check_savepoint"]
+__all__ = [
+    "Driver",
+    "Endpoint",
+    "Observation",
+    "Password",
+    "Transaction",
+    "TransactionOptions",
+    "check_savepoint",
+    "resolve_password",
+]
 
 C = TypeVar("C")
 
@@ -34,6 +44,15 @@ class Endpoint:
     arguments: Mapping[str, Any] = field(repr=False)
     password: Password = field(default=None, repr=False)
     extra: Any = field(default=None, repr=False)
+
+
+async def resolve_password(endpoint: Endpoint) -> str | None:
+    """The password for the login that is about to begin."""
+    given = endpoint.password
+    if callable(given):
+        value = given()
+        return await value if isawaitable(value) else value
+    return given
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..drivers.base import resolve_password
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
 from ..policy.latency import grace
@@ -49,11 +49,6 @@ class Opened(NamedTuple, Generic[C]):
     member: Member[C]
     conn: C
     fit: Fit
-
-
-async def _call(password: Callable[[], str | Awaitable[str]]) -> str:
-    value = password()
-    return await value if isawaitable(value) else value
 
 
 class Attempt(Generic[C]):
@@ -239,8 +234,7 @@ class Attempt(Generic[C]):
 
     async def _login(self) -> C:
         try:
-            given = self._endpoint.password
-            self.secret = self.member.secret = password = await _call(given) if callable(given) else given
+            self.secret = self.member.secret = password = await resolve_password(self._endpoint)
         except Exception as exc:
             self._failed(exc, of_the_node=False)
             raise

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from inspect import isawaitable
 from typing import Generic, TypeVar
 
+from ..drivers.base import resolve_password
 from .member import Member
 from .registry import Registry
 
@@ -62,10 +62,7 @@ class Witness(Generic[C]):
             self._registry.driver.terminate(task.result())
 
     async def _log_in(self) -> C:
-        given = self._endpoint.password
-        if callable(given):
-            value = given()
-            given = await value if isawaitable(value) else value
+        given = await resolve_password(self._endpoint)
         self.secret, self.speaking_since = given, self._loop.time()
         conn = await self._registry.driver.connect(self._endpoint, given)
         now = self._loop.time()

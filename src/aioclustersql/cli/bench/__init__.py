@@ -1,0 +1,1 @@
+"""`aioclustersql bench`: what connects and leases cost on the user's own cluster. Reads and writes nothing there."""
