@@ -144,12 +144,12 @@ SCENES: Mapping[str, tuple[Scene, ...]] = {"galera": (*_GALERA, *_SHARED), "post
 
 
 def in_turn(engine: str, *names: str, pace: float = 1.0) -> Scene:
-    """Several scenes as one, each a moment after the one before; it has no bounds. `pace`: all pauses are so many times as long."""
+    """Several scenes as one, each a moment after the one before, without bounds; all pauses are `pace` times as long."""
     acts: list[Act] = []
-    for name in names:
-        (scene,) = (each for each in SCENES[engine] if each.name == name)
+    chosen = [next(scene for scene in SCENES[engine] if scene.name == name) for name in names]
+    for scene in chosen:
         acts += [*(Act(act.after * pace, act.do, act.on) for act in scene.acts), Act(0.0, "pause")]
-    return Scene("in turn", tuple(acts), cut=(0, 1, 2))
+    return Scene("in turn", tuple(acts), cut=(0, 1, 2), synchronous=any(scene.synchronous for scene in chosen))
 
 
 def scenes(engine: str, names: tuple[str, ...] = ()) -> tuple[Scene, ...]:
