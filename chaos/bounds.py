@@ -35,7 +35,8 @@ AFTER_PROMOTION, AFTER_STALL = 0.3, 0.3
 def late(scene: Scene, kind: Kind, waits: Waits, moments: Moments, stall: float) -> float | None:
     """How far the scene's bound was passed (negative: kept by so much), or None where there is none.
 
-    `stall`: the longest write of the direct client where every node takes writes, which nobody can outrun; else 0.
+    `stall`: what the direct client has to wait too, and nobody can outrun: on Galera its longest write, and for who logs in for
+    each unit its longest login; else 0.
     """
     bound = scene.reads if kind == "read" else scene.writes
     if bound is not None:

@@ -14,6 +14,7 @@ import asyncpg
 
 from chaos.crowd import CROWD, Crowd
 from chaos.engine import Engine, Galera
+from chaos.gauge import Gauge
 from tests.servers.proxy import Mode, Proxy
 
 __all__ = ["FAULTS", "NETWORK", "UNDONE_BY", "World"]
@@ -30,6 +31,8 @@ class World:
     proxies: dict[str, Proxy] = field(default_factory=dict)
     """By node; none where the clients come straight to the servers."""
     crowds: dict[str, Crowd] = field(default_factory=dict)
+    gauge: Gauge | None = None
+    """It goes to a promoted standby at once, and so sees what a first login there takes."""
     promoted: float | None = None
     """The loop's time at which a promoted standby was first seen to take writes."""
 
@@ -146,6 +149,8 @@ async def _promote(world: World, node: Any) -> None:
         while await conn.fetchval("select pg_is_in_recovery()"):
             await asyncio.sleep(0.002)
         world.promoted = loop.time()
+        if world.gauge is not None:
+            await world.gauge.move(node)
         await promotion
     finally:
         await conn.close(timeout=5.0)

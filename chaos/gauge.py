@@ -32,6 +32,7 @@ class Gauge:
     store: Store
     node: Any
     units: list[Unit] = field(default_factory=list)
+    logins: list[tuple[float, float]] = field(default_factory=list)
     over: bool = False
     _conn: Any = None
     _task: asyncio.Task[None] | None = None
@@ -40,6 +41,10 @@ class Gauge:
         """Seconds: the longest write that ended after `since` and began before `until`; one that is under way counts so far."""
         writes = [(unit.began, until if unit.ended is None else min(unit.ended, until)) for unit in self.units]
         return max((ended - began for began, ended in writes if ended > since and began < until), default=0.0)
+
+    def login(self, since: float, until: float) -> float:
+        """Seconds: the longest login that ended between these moments."""
+        return max((ended - began for began, ended in self.logins if since < ended < until), default=0.0)
 
     async def move(self, node: Any) -> None:
         """Write on this node from now on. What hung on the other one is given up: its outcome is unknown."""
@@ -58,6 +63,7 @@ class Gauge:
             try:
                 if self._conn is None:
                     self._conn = await self._login()
+                    self.logins.append((unit.began, loop.time()))
                     unit.began = loop.time()
                 self.units.append(unit)
                 await statements.append(self._conn, self.store.name, unit.key)

@@ -34,23 +34,24 @@ What users of a cluster notice of each fault, measured on real servers by `make 
 one would use instead, each as its documentation says, with the same load on the same servers, one after another.
 
 - *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
-  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest write of a direct client on a node that
-  nothing befell: on Galera every writer waits while a dead node is voted out.
+  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest write of a direct client on a
+  node that nothing befell: on Galera every writer waits while a dead node is voted out.
 - *no write for*: the longest time in which nobody's write succeeded.
 - *errors*: what users saw; *unknown*: those of them which said, or had to be taken to say, that nobody knows whether it was done.
 - *lost*: appends that were acknowledged and are not there; *wrong*: all that are not there exactly once, or there in spite of an
   error that said otherwise.
 - *left*: sockets, tasks and sessions on the servers after `close`.
 """
-_WHY = """A figure of ours that is worse than the best of the others is marked by `*`. While no node can serve, `run`, `transaction`
-and `acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
+_WHY = """
+A figure of ours that is worse than the best of the others is marked by `*`. While no node can serve, `run`, `transaction` and
+`acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
 every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins.
 """
 
 
 def render(data: Mapping[str, Any]) -> str:
     """The page, from the summary."""
-    parts = [_HEAD, _WHY, _measured(data["about"])]
+    parts = [_HEAD, _WHY.lstrip(), _measured(data["about"])]
     for engine, scenes in data["engines"].items():
         parts.append(f"## {_ENGINES[engine]}\n")
         for scene, told in scenes.items():

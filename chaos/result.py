@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["STEP", "Kept", "Result", "Waiting"]
 
-STEP = 0.05
+STEP = 0.1
 """Seconds of a timeline's steps."""
 
 

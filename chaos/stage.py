@@ -27,8 +27,9 @@ from tests.servers.proxy import Proxy
 
 __all__ = ["TASKS", "Seen", "play"]
 
-TASKS = 8
-"""Of a client, so many that write and so many that read."""
+TASKS, PAUSE = 5, 0.08
+"""Of a client, so many tasks that write and so many that read, and the seconds between two units of one: where each unit is a
+login, a hundred of them a second have to leave the servers' cores time for the rest."""
 BEFORE = 1.0
 """Seconds of load before the first act."""
 _OPEN, _CLOSE = 20.0, 10.0
@@ -50,6 +51,8 @@ class Seen:
     ended: float = 0.0
     moments: Moments = field(default_factory=lambda: Moments(0.0, 0.0, None))
     stall: float = 0.0
+    """The longest write of the direct client, and its longest login."""
+    login: float = 0.0
     found: dict[str, Counter[str]] = field(default_factory=dict)
     aborted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     closing: list[bool] = field(default_factory=list)
@@ -100,14 +103,14 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
                 world.proxies[node.name] = await stack.enter_async_context(Proxy((node.host, node.port), source=engine.source))
         ports = {node.name: world.proxies[node.name].port if scene.proxied else node.port for node in engine.nodes}
         urls = {name: engine.user_url(port) for name, port in ports.items()}
-        seen.gauge = await stack.enter_async_context(gauge(store, _witness(engine, scene)))
+        seen.gauge = world.gauge = await stack.enter_async_context(gauge(store, _witness(engine, scene)))
         for client in clients:
             async with asyncio.timeout(_OPEN):
                 await client.open(urls, store.name)
             stack.push_async_callback(_close, client, seen.closing)
         async with AsyncExitStack() as running:
             for number, client in enumerate(clients):
-                work = load(client, writers=tasks, readers=tasks, name=f"{number}.")
+                work = load(client, writers=tasks, readers=tasks, pause=PAUSE, name=f"{number}.")
                 seen.loads.append(await running.enter_async_context(work))
             seen.began = loop.time()
             await asyncio.sleep(before)
@@ -115,6 +118,7 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
             await asyncio.sleep(scene.tail)
             seen.ended = loop.time()
             seen.stall = seen.gauge.stall(seen.moments.hurt, seen.ended)
+            seen.login = seen.gauge.login(seen.moments.hurt, seen.ended)
         await _let_go(engine, scene)
     return seen
 
@@ -132,8 +136,6 @@ async def _act(seen: Seen, world: World) -> None:
             others = [each for place, each in enumerate(world.engine.nodes) if place != act.on]
             await seen.gauge.move(others[0])
         await FAULTS[act.do](world, node)
-        if act.do == "promote":
-            await seen.gauge.move(node)
     seen.moments = Moments(hurt, loop.time(), world.promoted)
 
 
@@ -178,6 +180,7 @@ def _members(engine: Engine) -> Sequence[Any]:
     """The nodes that make up the cluster in the end: on PostgreSQL the primary and those that follow it, not an old primary on
     its own timeline and who still listens to that one. Blocks."""
     if engine.name == "galera":
+        engine.servers.heal()  # a node that was thawed may yet leave, and come back
         return engine.nodes
     primary = engine.servers.primary
     follows = f"select 1 from pg_stat_wal_receiver where sender_port = {primary.port} and status = 'streaming'"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from chaos.bounds import broken, late
 from chaos.check import errors, lost, misplaced, successes, waits
 from chaos.client import Client
-from chaos.clients.ours import Ours
+from chaos.clients.ours import Connect, Ours
 from chaos.load import Kind, Load
 from chaos.result import STEP, Result, Waiting
 from chaos.stage import Seen
@@ -29,7 +29,7 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
     scene, moments = seen.scene, seen.moments
     assert seen.gauge is not None
     nodes = [node.name for node in seen.engine.nodes]
-    writes, reads = _waiting(seen, load, "write"), _waiting(seen, load, "read")
+    writes, reads = _waiting(seen, client, load, "write"), _waiting(seen, client, load, "read")
     wrong = misplaced(load.units, seen.found)
     by_database = lost(seen.gauge.units, seen.found)
     unexplained, complaints, detected = [], [], None
@@ -75,9 +75,11 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
     )
 
 
-def _waiting(seen: Seen, load: Load, kind: Kind) -> Waiting:
+def _waiting(seen: Seen, client: Client, load: Load, kind: Kind) -> Waiting:
     found = waits(load.units, kind, seen.moments.hurt, seen.ended)
     stall = seen.stall if seen.engine.name == "galera" else 0.0
+    if isinstance(client, Connect):  # a server that was just promoted takes its time for a login
+        stall = max(stall, seen.login)
     return Waiting(
         units=sum(unit.kind == kind for unit in load.units),
         longest=found.longest,
