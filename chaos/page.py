@@ -36,10 +36,12 @@ one would use instead, each as its documentation says, with the same load on the
 - *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
   without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest write of a direct client on a
   node that nothing befell: on Galera every writer waits while a dead node is voted out.
-- *no write for*: the longest time in which nobody's write succeeded.
+- *no reads*, *no writes*: all times of more than 0.1 s in which nobody's succeeded, together.
+- *noticed*: how soon our monitor, or a failing login, took the first node for unwell.
 - *errors*: what users saw; *unknown*: those of them which said, or had to be taken to say, that nobody knows whether it was done.
 - *lost*: appends that were acknowledged and are not there; *wrong*: all that are not there exactly once, or there in spite of an
   error that said otherwise.
+- *cut off*: sessions and logins that the servers count as aborted by their client (PostgreSQL counts none).
 - *left*: sockets, tasks and sessions on the servers after `close`.
 """
 _WHY = """
@@ -76,7 +78,20 @@ def _measured(about: Mapping[str, Any]) -> str:
 
 
 def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    head = ("client", "reads", "writes", "no write for", "errors", "unknown", "lost", "wrong", "left")
+    head = (
+        "client",
+        "reads",
+        "writes",
+        "no reads",
+        "no writes",
+        "noticed",
+        "errors",
+        "unknown",
+        "lost",
+        "wrong",
+        "cut off",
+        "left",
+    )
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     best = {kind: _best(clients, kind) for kind in ("reads", "writes")}
@@ -84,11 +99,13 @@ def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         cells = [
             name,
             *(_wait(row[kind], best[kind] if name in OURS else None) for kind in ("reads", "writes")),
-            f"{row['writes']['gap']:.2f}",
+            *(f"{row[kind]['total']:.2f}" for kind in ("reads", "writes")),
+            "" if row["noticed"] is None else f"{row['noticed']:.2f}",
             ", ".join(f"{count} {error}" for error, count in row["errors"].items()) or "none",
             str(row["unknown"]),
             str(row["lost"]) + (" (by the database)" if row["lost_by_database"] else ""),
             str(row["misplaced"]),
+            str(row["aborted"]),
             "`close` hung" if row["closing"] else str(row["left"]),
         ]
         yield f"| {' | '.join(cells)} |"
@@ -105,6 +122,17 @@ def _wait(waiting: Mapping[str, Any], best: float | None) -> str:
     return f"{'> ' if waiting['open'] else ''}{waiting['longest']:.2f}{' *' if worse else ''}"
 
 
+def _lines(data: Mapping[str, Any]) -> str:
+    """JSON with a line for each scene, so that a change can be read."""
+    engines = (
+        f"{json.dumps(engine)}: {{\n"
+        + ",\n".join(f"  {json.dumps(name)}: {json.dumps(told)}" for name, told in scenes.items())
+        + "}"
+        for engine, scenes in data["engines"].items()
+    )
+    return f'{{"about": {json.dumps(data["about"])},\n"engines": {{\n' + ",\n".join(engines) + "}}\n"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Write the summary, the page and the pictures; without results, the page and the pictures of the last summary."""
     parser = argparse.ArgumentParser(prog="python -m chaos.page", description=__doc__)
@@ -113,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     if paths:
         runs = [json.loads(path.read_text()) for path in paths]
         results = [Result.from_dict(each) for run in runs for each in run["results"]]
-        SUMMARY.write_text(json.dumps(summary(runs[0]["about"], results), indent=1) + "\n")
+        SUMMARY.write_text(_lines(summary(runs[0]["about"], results)))
     data = json.loads(SUMMARY.read_text())
     PAGE.write_text(render(data))
     from chaos.pictures import draw

@@ -21,7 +21,7 @@ def draw(scene: str, clients: Mapping[str, Mapping[str, Any]], path: Path) -> No
     except ImportError as error:
         raise RuntimeError("pictures need matplotlib: pip install --group bench") from error
     mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "aioclustersql"
+    mpl.rcParams.update({"svg.hashsalt": "aioclustersql", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt
 
     rows = {name: row["timeline"] for name, row in clients.items() if "timeline" in row}

@@ -65,6 +65,7 @@ def verdict(results: Iterable[Result]) -> list[str]:
     for each in results:
         lines += [f"BROKEN: {each.engine}, {each.scene}, {each.client}: {complaint}" for complaint in each.complaints]
         if each.complaints:
+            lines.append(f"    the event loop itself was late by up to {each.lag:.3f} s")
             lines += [f"    {detail}" for detail in (*each.misplaced, *each.unexplained, *each.left.reported)]
     return lines or ["All promises kept."]
 

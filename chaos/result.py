@@ -85,6 +85,8 @@ class Result:
     left: Kept
     complaints: Sequence[str]
     """Promises that were broken; of our own clients only."""
+    lag: float = 0.0
+    """By how much this process's event loop was late, at worst: on a busy machine it explains a wait."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

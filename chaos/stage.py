@@ -53,6 +53,8 @@ class Seen:
     stall: float = 0.0
     """The longest write of the direct client, and its longest login."""
     login: float = 0.0
+    lag: float = 0.0
+    """By how much the event loop was late, at worst."""
     found: dict[str, Counter[str]] = field(default_factory=dict)
     aborted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     closing: list[bool] = field(default_factory=list)
@@ -114,9 +116,11 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
                 seen.loads.append(await running.enter_async_context(work))
             seen.began = loop.time()
             await asyncio.sleep(before)
+            heartbeat = asyncio.create_task(_heartbeat(seen), name="heartbeat")
             await _act(seen, world)
             await asyncio.sleep(scene.tail)
             seen.ended = loop.time()
+            heartbeat.cancel()
             seen.stall = seen.gauge.stall(seen.moments.hurt, seen.ended)
             seen.login = seen.gauge.login(seen.moments.hurt, seen.ended)
         await _let_go(engine, scene)
@@ -137,6 +141,14 @@ async def _act(seen: Seen, world: World) -> None:
             await seen.gauge.move(others[0])
         await FAULTS[act.do](world, node)
     seen.moments = Moments(hurt, loop.time(), world.promoted)
+
+
+async def _heartbeat(seen: Seen) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + 0.01
+        await asyncio.sleep(0.01)
+        seen.lag = max(seen.lag, loop.time() - due)
 
 
 async def _close(client: Client, hanging: list[bool]) -> None:

@@ -64,6 +64,7 @@ def _row(rounds: list[Result]) -> dict[str, Any]:
         "misplaced": sum(len(each.misplaced) for each in rounds),
         "lost": sum(each.lost for each in rounds),
         "lost_by_database": sum(each.lost_by_database for each in rounds),
+        "aborted": sum(sum(counts.values()) for each in rounds for counts in each.aborted.values()),
         "left": max(each.left.sockets + each.left.tasks + each.left.sessions for each in rounds),
         "closing": any(each.left.closing for each in rounds),
         "kept": not any(each.complaints for each in rounds),

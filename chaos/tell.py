@@ -72,6 +72,7 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
         aborted=seen.aborted,
         left=left,
         complaints=complaints,
+        lag=seen.lag,
     )
 
 

@@ -12,8 +12,8 @@ from chaos.page import FOLDER, PAGE, SUMMARY, render
 def data(ours: float, theirs: float, *, never: bool = False) -> dict[str, Any]:
     """A summary of one scene with one client of ours and one other, whose reads waited for so long."""
     fine = {"longest": 0.01, "open": False, "gap": 0.01, "total": 0.0}
-    counts = dict.fromkeys(("unknown", "lost", "lost_by_database", "misplaced", "left"), 0)
-    row = {**counts, "errors": {}, "closing": False, "stall": 1.0}
+    counts = dict.fromkeys(("unknown", "lost", "lost_by_database", "misplaced", "aborted", "left"), 0)
+    row: dict[str, Any] = {**counts, "errors": {}, "closing": False, "stall": 1.0, "noticed": None}
     clients = {
         "aioclustersql run": {**row, "writes": fine, "reads": {**fine, "longest": ours}},
         "another": {**row, "writes": fine, "reads": {**fine, "longest": theirs, "open": never}},
