@@ -158,8 +158,9 @@ async def _close(client: Client, hanging: list[bool]) -> None:
     if not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=1.0)
-    elif not task.cancelled():
-        task.result()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        told = {"message": f"{client.name} did not close", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(told)
 
 
 async def _let_go(engine: Engine, scene: Scene) -> None:
