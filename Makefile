@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 VERSIONS ?= 3.11 3.12 3.13
 ARGS ?=
+MINUTES ?= 30
 
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: help test test-all pytest lint format demo bench docs install servers clean
+.PHONY: help test test-all pytest lint format demo bench chaos chaos-page soak docs install servers clean
 
 help:
 	@echo "make test      lint, then every test against real servers (ARGS='-k race' goes to pytest)"
@@ -17,6 +18,9 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
 	@echo "make bench     measure what connects and leases cost, beside the peers (ARGS='--list', ARGS='tail --quick')"
+	@echo "make chaos     every fault on real clusters, for us and for the peers (ARGS='--ours --scene frozen')"
+	@echo "make chaos-page  the page and the pictures of docs/explanation, from the last run"
+	@echo "make soak      random faults for MINUTES=30, from a printed seed"
 	@echo "make docs      build the pages of docs/ into build/docs, warnings are errors"
 	@echo "make clean     remove environments and caches"
 
@@ -58,6 +62,15 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "the pages are in build/docs/index.html"
 
+chaos: $(VENV)/.installed-bench servers
+	$(BIN)/python -m chaos $(ARGS)
+
+chaos-page: $(VENV)/.installed-bench
+	$(BIN)/python -m chaos.page chaos-results/chaos.json
+
+soak: $(VENV)/.installed-bench servers
+	$(BIN)/python -m chaos.soak --minutes $(MINUTES) $(ARGS)
+
 install: $(VENV)/.installed-dev
 
 servers:
@@ -86,4 +99,4 @@ $(VENV)/.installed-docs: pyproject.toml
 
 clean:
 	rm -rf .venv .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	find src tests examples bench -name __pycache__ -prune -exec rm -rf {} +
+	find src tests examples bench chaos -name __pycache__ -prune -exec rm -rf {} +

@@ -206,3 +206,32 @@ async def test_stop_leaves_no_task_and_no_connection(echo: Echo, mode):
             await settled(lambda: echo.open == 0)
             assert proxy.open_connections == 0
             assert asyncio.all_tasks() <= before
+
+
+async def test_stalls_hold_a_request_for_a_while_and_the_others_not_at_all(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.servers.proxy.STALLS", (0.2, 0.2))
+    async with Proxy(echo.address, mode="stalls") as proxy, Client(proxy) as client:
+        monkeypatch.setattr("tests.servers.proxy.STALLED", 0.0)
+        assert await took(client, b"1") < 0.2
+        monkeypatch.setattr("tests.servers.proxy.STALLED", 1.0)
+        assert await took(client, b"2") >= 0.2
+
+
+async def took(client: Client, text: bytes) -> float:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await client.ask(text) == text
+    return loop.time() - began
+
+
+async def test_a_connection_that_comes_as_the_port_is_closed_is_not_leaked(echo: Echo) -> None:
+    async with Proxy(echo.address) as proxy:
+        for _ in range(20):
+            coming = [asyncio.create_task(asyncio.open_connection(proxy.host, proxy.port)) for _ in range(5)]
+            await asyncio.sleep(0)
+            await proxy.set_mode("refuse")
+            for each in await asyncio.gather(*coming, return_exceptions=True):
+                if not isinstance(each, BaseException):
+                    each[1].transport.abort()
+            await proxy.set_mode("ok")
+        await settled(lambda: proxy.open_connections == 0)

@@ -4,6 +4,8 @@ It needs a loop in real time. Modes, changeable at any time with `set_mode`:
 
 - `ok`: forwards at once;
 - `delay`: forwards, both ways, `delay` seconds later;
+- `stalls`: forwards at once, but holds one in a hundred requests for 50 ms to 3 s (as many short ones as long ones, by order of
+  magnitude);
 - `hang`: accepts and forwards nothing, on open connections either, until another mode lets everything through;
 - `refuse`: the port is closed; open connections go on;
 - `reset`: accepts and resets at once; open connections go on (`drop` resets those);
@@ -20,10 +22,14 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Literal, Self
 
-Mode = Literal["ok", "delay", "hang", "refuse", "reset", "backlog", "black_hole"]
+Mode = Literal["ok", "delay", "stalls", "hang", "refuse", "reset", "backlog", "black_hole"]
 
 PORTS = range(20000, 30000)
 """Below 32768, where Linux takes the ports of outgoing connections from."""
+
+STALLED = 0.01
+STALLS = (0.05, 3.0)
+"""The part of requests that the mode `stalls` holds, and for how many seconds."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Chunks = asyncio.Queue[tuple[float, bytes | None]]
@@ -56,7 +62,7 @@ class Proxy:
         """Bytes forwarded from the server to clients."""
         self._flowing = asyncio.Event()
         self._listener: socket.socket | None = None
-        self._server: asyncio.Server | None = None
+        self._accepting = False
         self._fillers: list[socket.socket] = []
         self._open: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -90,9 +96,12 @@ class Proxy:
             self._stop_listening()
             if mode != "refuse":
                 self._listen_without_room()
-        elif self._server is None:
+        elif not self._accepting:
             self._stop_listening()
-            self._server = await asyncio.start_server(self._accept, sock=self._bind(), backlog=512)
+            self._listener = self._bind()
+            self._listener.listen(512)
+            self._accepting = True
+            asyncio.get_running_loop().add_reader(self._listener, self._take, self._listener)
 
     def drop(self) -> None:
         """Reset every open connection, as a crashed host does when it is back."""
@@ -120,6 +129,7 @@ class Proxy:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self.host, self.port))
+        listener.setblocking(False)
         return listener
 
     def _listen_without_room(self) -> None:
@@ -133,18 +143,30 @@ class Proxy:
             self._fillers.append(filler)
 
     def _stop_listening(self) -> None:
-        if self._server:
-            self._server.close()
+        if self._accepting and self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)  # before another socket has its number
         for listening in (*self._fillers, self._listener):
             if listening:
                 listening.close()
-        self._server, self._listener, self._fillers = None, None, []
+        self._accepting, self._listener, self._fillers = False, None, []
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"proxy {self.port}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _take(self, listener: socket.socket) -> None:
+        """Not by asyncio's own server, which loses (and leaks) a connection that comes at the moment at which it is closed."""
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        accepted.setblocking(False)
+        self._spawn(self._welcome(accepted)).add_done_callback(lambda task: accepted.close() if task.cancelled() else None)
+
+    async def _welcome(self, accepted: socket.socket) -> None:
+        self._accept(*await asyncio.open_connection(sock=accepted))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -202,6 +224,8 @@ class Proxy:
     async def _deliver(self, chunks: _Chunks, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
         while True:
             read_at, data = await chunks.get()
+            if self.mode == "stalls" and writer is not client and data and random.random() < STALLED:
+                await asyncio.sleep(STALLS[0] * (STALLS[1] / STALLS[0]) ** random.random())
             await self._may_flow(read_at)
             if data is None:
                 _reset(writer)

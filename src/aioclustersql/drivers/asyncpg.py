@@ -90,7 +90,7 @@ class AsyncpgDriver:
                 return await _connect(arguments, ssl=tls.ssl_context(alpn=_ALPN) or False)
             mode = TlsMode.PREFER if tls is None else tls.mode
             if (tls is None or tls.cert is None) and not any(map(os.environ.get, _TLS_VARIABLES)):
-                return await _connect(arguments, ssl=str(mode))
+                return await _connect(arguments, ssl=mode.value)
             return await _negotiate(arguments, tls or Tls(mode))
         except asyncio.CancelledError as exc:
             _settle(exc)

@@ -1,0 +1,156 @@
+"""The page "How it behaves when…", from a run's results: `python -m chaos.page chaos-results/chaos.json`.
+
+Rule: the page is made from `docs/explanation/chaos.json` and nothing else, so that a test can tell that they belong together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chaos.clients import OURS
+from chaos.result import Result
+from chaos.summary import DRAWN, summary
+
+__all__ = ["FOLDER", "PAGE", "SUMMARY", "main", "picture", "render"]
+
+FOLDER = Path(__file__).parents[1] / "docs" / "explanation"
+PAGE, SUMMARY = FOLDER / "how-it-behaves-when.md", FOLDER / "chaos.json"
+
+_ENGINES = {
+    "galera": "On Galera: three MariaDB nodes, each takes writes",
+    "postgres": "On PostgreSQL: a primary and two standbys",
+}
+_CLOSE = 0.05
+"""Seconds of difference that nobody would notice."""
+
+_HEAD = """# How it behaves when…
+
+What users of a cluster notice of each fault, measured on real servers by `make chaos`: first of our own four ways, then of what
+one would use instead, each as its documentation says, with the same load on the same servers, one after another.
+
+- *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
+  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest write of a direct client on a
+  node that nothing befell: on Galera every writer waits while a dead node is voted out.
+- *no reads*, *no writes*: all times of more than 0.1 s in which nobody's succeeded, together.
+- *noticed*: how soon our monitor, or a failing login, took the first node for unwell.
+- *errors*: what users saw; *unknown*: those of them which said, or had to be taken to say, that nobody knows whether it was done.
+- *lost*: appends that were acknowledged and are not there; *wrong*: all that are not there exactly once, or there in spite of an
+  error that said otherwise.
+- *cut off*: sessions and logins that the servers count as aborted by their client (PostgreSQL counts none).
+- *left*: sockets, tasks and sessions on the servers after `close`.
+"""
+_WHY = """
+A figure of ours that is worse than the best of the others is marked by `*`. While no node can serve, `run`, `transaction` and
+`acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
+every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins.
+"""
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """The page, from the summary."""
+    parts = [_HEAD, _WHY.lstrip(), _measured(data["about"])]
+    for engine, scenes in data["engines"].items():
+        parts.append(f"## {_ENGINES[engine]}\n")
+        for scene, told in scenes.items():
+            clients = told["clients"]
+            stall = max(row["stall"] for row in clients.values())
+            parts.append(f"### {scene}\n")
+            parts.append(f"{told['what']}. The cluster's own stall: {stall:.2f} s.\n")
+            parts.append("".join(f"{line}\n" for line in _table(clients)))
+            if scene in DRAWN[engine]:
+                parts.append(f"![Writes of each library over time: {scene}]({picture(engine, scene)})\n")
+    return "\n".join(parts)
+
+
+def picture(engine: str, scene: str) -> str:
+    """The name of a scene's picture."""
+    return f"chaos-{engine}-{re.sub('[^a-z]+', '-', scene)}.svg"
+
+
+def _measured(about: Mapping[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    return f"Measured with Python {about['python']} on {about['cores']} cores, servers and clients together; {packages}.\n"
+
+
+def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    head = (
+        "client",
+        "reads",
+        "writes",
+        "no reads",
+        "no writes",
+        "noticed",
+        "errors",
+        "unknown",
+        "lost",
+        "wrong",
+        "cut off",
+        "left",
+    )
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    best = {kind: _best(clients, kind) for kind in ("reads", "writes")}
+    for name, row in clients.items():
+        cells = [
+            name,
+            *(_wait(row[kind], best[kind] if name in OURS else None) for kind in ("reads", "writes")),
+            *(f"{row[kind]['total']:.2f}" for kind in ("reads", "writes")),
+            "" if row["noticed"] is None else f"{row['noticed']:.2f}",
+            ", ".join(f"{count} {error}" for error, count in row["errors"].items()) or "none",
+            str(row["unknown"]),
+            str(row["lost"]) + (" (by the database)" if row["lost_by_database"] else ""),
+            str(row["misplaced"]),
+            str(row["aborted"]),
+            "`close` hung" if row["closing"] else str(row["left"]),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _best(clients: Mapping[str, Mapping[str, Any]], kind: str) -> float | None:
+    return min(
+        (row[kind]["longest"] for name, row in clients.items() if name not in OURS and not row[kind]["open"]), default=None
+    )
+
+
+def _wait(waiting: Mapping[str, Any], best: float | None) -> str:
+    worse = best is not None and waiting["longest"] > best + _CLOSE
+    return f"{'> ' if waiting['open'] else ''}{waiting['longest']:.2f}{' *' if worse else ''}"
+
+
+def _lines(data: Mapping[str, Any]) -> str:
+    """JSON with a line for each scene, so that a change can be read."""
+    engines = (
+        f"{json.dumps(engine)}: {{\n"
+        + ",\n".join(f"  {json.dumps(name)}: {json.dumps(told)}" for name, told in scenes.items())
+        + "}"
+        for engine, scenes in data["engines"].items()
+    )
+    return f'{{"about": {json.dumps(data["about"])},\n"engines": {{\n' + ",\n".join(engines) + "}}\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the summary, the page and the pictures; without results, the page and the pictures of the last summary."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.page", description=__doc__)
+    parser.add_argument("results", nargs="*", type=Path, help="what `python -m chaos` has written")
+    paths = parser.parse_args(arguments).results
+    if paths:
+        runs = [json.loads(path.read_text()) for path in paths]
+        results = [Result.from_dict(each) for run in runs for each in run["results"]]
+        SUMMARY.write_text(_lines(summary(runs[0]["about"], results)))
+    data = json.loads(SUMMARY.read_text())
+    PAGE.write_text(render(data))
+    from chaos.pictures import draw
+
+    for engine, scenes in DRAWN.items():
+        for scene in scenes:
+            if told := data["engines"].get(engine, {}).get(scene):
+                draw(scene, told["clients"], FOLDER / picture(engine, scene))
+
+
+if __name__ == "__main__":
+    main()

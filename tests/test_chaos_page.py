@@ -1,0 +1,48 @@
+"""The page of the chaos stand: made from the summary beside it, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from chaos.page import FOLDER, PAGE, SUMMARY, render
+
+
+def data(ours: float, theirs: float, *, never: bool = False) -> dict[str, Any]:
+    """A summary of one scene with one client of ours and one other, whose reads waited for so long."""
+    fine = {"longest": 0.01, "open": False, "gap": 0.01, "total": 0.0}
+    counts = dict.fromkeys(("unknown", "lost", "lost_by_database", "misplaced", "aborted", "left"), 0)
+    row: dict[str, Any] = {**counts, "errors": {}, "closing": False, "stall": 1.0, "noticed": None}
+    clients = {
+        "aioclustersql run": {**row, "writes": fine, "reads": {**fine, "longest": ours}},
+        "another": {**row, "writes": fine, "reads": {**fine, "longest": theirs, "open": never}},
+    }
+    about = {"python": "3.13.0", "cores": 2, "packages": {"asyncpg": "1.0"}}
+    return {"about": about, "engines": {"postgres": {"primary reset": {"what": "Reset pg1", "clients": clients}}}}
+
+
+def cell(page: str, client: str, column: int) -> str:
+    """What stands in a client's row."""
+    (line,) = re.findall(rf"^\| {client} \|.*$", page, re.MULTILINE)
+    return str(line.split("|")[column].strip())
+
+
+def test_the_committed_page_is_made_from_the_committed_summary() -> None:
+    assert PAGE.read_text() == render(json.loads(SUMMARY.read_text())), "run: python -m chaos.page"
+
+
+def test_every_picture_of_the_page_is_there() -> None:
+    pictures = re.findall(r"!\[.*\]\((.*)\)", PAGE.read_text())
+    assert pictures
+    assert [name for name in pictures if not (FOLDER / name).exists()] == []
+
+
+def test_a_figure_of_ours_that_is_worse_than_anothers_is_marked() -> None:
+    page = render(data(0.50, 0.10))
+    assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50 *", "0.10")
+
+
+def test_what_was_never_over_is_worse_than_any_figure() -> None:
+    page = render(data(0.50, 0.10, never=True))
+    assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50", "> 0.10")
