@@ -1,9 +1,9 @@
 """aiomysql knows one host. A list of hosts tried in order is what applications write around it, and so does this one.
 
-The pool of the first host that lets us in is used until a unit meets a lost connection or a node that serves nothing; then it is
-given up and the next unit tries the list again. Fair because it is the pool of aiomysql's documentation, `connect_timeout` is set,
-the reaction to errors is immediate, and `TunedHostList` puts a time-out around everything, as aiomysql itself has none but for the
-TCP part of a login.
+The pool of the first host that lets us in is used until a unit meets a lost connection or a node that serves nothing; then it
+is given up and the next unit tries the list again. Fair because it is the pool of aiomysql's documentation, `connect_timeout`
+is set, the reaction to errors is immediate, and `TunedHostList` puts a time-out around everything, as aiomysql itself has none
+but for the TCP part of a login.
 """
 
 from __future__ import annotations

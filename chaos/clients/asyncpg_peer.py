@@ -1,8 +1,8 @@
 """asyncpg over several hosts: its pool with defaults, its pool with time-outs, and a connection for each statement.
 
-Two URLs with all hosts, one with target_session_attrs=read-write and one with prefer-standby, are what asyncpg's documentation of
-`connect` offers for a cluster; a pool takes the same. Fair because nothing else is asked of it: each unit is one statement, which
-commits itself, and `TunedPool` sets every time-out that asyncpg has to about what ours waits by default.
+Two URLs with all hosts, one with target_session_attrs=read-write and one with prefer-standby, are what asyncpg's documentation
+of `connect` offers for a cluster; a pool takes the same. Fair because nothing else is asked of it: each unit is one statement,
+which commits itself, and `TunedPool` sets every time-out that asyncpg has to about what ours waits by default.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """hasql 0.10, the nearest relative: a pool for each host, a task that asks each for its role, a choice at each acquire.
 
 As in its README: `PoolManager` over a URL with all hosts, `ready()` with one master and one replica, `acquire_master` to write
-and `acquire_replica` to read. Fair because reads may fall back to the master, as ours do, and because `TunedAsyncpg` asks the hosts
-ten times a second, with half a second to answer, and gives asyncpg's own time-outs to its pools.
+and `acquire_replica` to read. Fair because reads may fall back to the master, as ours do, and because `TunedAsyncpg` asks the
+hosts ten times a second, with half a second to answer, and gives asyncpg's own time-outs to its pools.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """psycopg_pool over several hosts: with its defaults, and with a check of each connection and short time-outs.
 
-A conninfo with all hosts and target_session_attrs is libpq's own way to a cluster; `pool.connection()`, which commits at the end
-of its block, is what the pool's documentation recommends. Fair because `TunedPool` adds what that documentation has against broken
-connections (`check=`), libpq's time-outs, and, as psycopg has none for a statement, one of asyncio around each unit.
+A conninfo with all hosts and target_session_attrs is libpq's own way to a cluster; `pool.connection()`, which commits at the
+end of its block, is what the pool's documentation recommends. Fair because `TunedPool` adds what that documentation has against
+broken connections (`check=`), libpq's time-outs, and, as psycopg has none for a statement, one of asyncio around each unit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """SQLAlchemy's async engine over several hosts, with asyncpg below: with pre-ping, and with pre-ping and time-outs.
 
-The URL with several `host=` and target_session_attrs is in its documentation of the asyncpg dialect, `pool_pre_ping` is what its
-chapter on disconnects recommends, one engine to write and one to read is the usual split. Fair because pool sizes are its defaults
-and `TunedPrePing` sets every time-out that the pool and the driver have.
+The URL with several `host=` and target_session_attrs is in its documentation of the asyncpg dialect, `pool_pre_ping` is what
+its chapter on disconnects recommends, one engine to write and one to read is the usual split. Fair because pool sizes are its
+defaults and `TunedPrePing` sets every time-out that the pool and the driver have.
 """
 
 from __future__ import annotations
