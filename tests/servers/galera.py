@@ -127,6 +127,14 @@ class GaleraCluster:
             self._kill_all()
             self._start_afresh()
 
+    def restart_all(self) -> None:
+        """Start all nodes again when all are dead: they find together with the data that they have, as after a power failure."""
+        positions = [node.recovered_position() for node in self.nodes]
+        for node, position in zip(self.nodes, positions, strict=True):
+            node.launch(f"--wsrep-start-position={position}")
+        for node in self.nodes:
+            node.wait_synced()
+
     def _start_afresh(self) -> None:
         template = _template(self.nodes[0])
         members = [f"{number}0000000-0000-11f1-8000-00000000000{number}" for number in range(1, len(self.nodes) + 1)]

@@ -127,17 +127,21 @@ class GaleraNode:
 
     def restart(self, wait: bool = True) -> None:
         """Start a dead node again where InnoDB left off, and wait until it is synced."""
-        # After a kill only InnoDB knows the position; without it the node would ask for a copy of everything.
+        position = self.recovered_position()
+        self._wait_until_missed()
+        self.launch(f"--wsrep-start-position={position}")
+        if wait:
+            self.wait_synced()
+
+    def recovered_position(self) -> str:
+        """Where InnoDB left off, of a dead node: after a kill nothing else knows, and it would ask for a copy of everything."""
         recovery = subprocess.run(
             self._command("--wsrep-recover", log=False), capture_output=True, text=True, timeout=60, check=False
         )
         position = re.search(r"Recovered position: (\S+)", recovery.stderr)
         if position is None:
             raise ServerError(f"{self.name} could not recover its position:\n{recovery.stderr[-2000:]}")
-        self._wait_until_missed()
-        self.launch(f"--wsrep-start-position={position[1]}")
-        if wait:
-            self.wait_synced()
+        return position[1]
 
     def _wait_until_missed(self, timeout: float = 10.0) -> None:
         """Wait until the others have noticed the death: a node that is back before is kept waiting for twice as long."""

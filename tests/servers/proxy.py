@@ -4,6 +4,8 @@ It needs a loop in real time. Modes, changeable at any time with `set_mode`:
 
 - `ok`: forwards at once;
 - `delay`: forwards, both ways, `delay` seconds later;
+- `stalls`: forwards at once, but holds one in a hundred requests for 50 ms to 3 s (as many short ones as long ones, by order of
+  magnitude);
 - `hang`: accepts and forwards nothing, on open connections either, until another mode lets everything through;
 - `refuse`: the port is closed; open connections go on;
 - `reset`: accepts and resets at once; open connections go on (`drop` resets those);
@@ -20,10 +22,14 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Literal, Self
 
-Mode = Literal["ok", "delay", "hang", "refuse", "reset", "backlog", "black_hole"]
+Mode = Literal["ok", "delay", "stalls", "hang", "refuse", "reset", "backlog", "black_hole"]
 
 PORTS = range(20000, 30000)
 """Below 32768, where Linux takes the ports of outgoing connections from."""
+
+STALLED = 0.01
+STALLS = (0.05, 3.0)
+"""The part of requests that the mode `stalls` holds, and for how many seconds."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Chunks = asyncio.Queue[tuple[float, bytes | None]]
@@ -202,6 +208,8 @@ class Proxy:
     async def _deliver(self, chunks: _Chunks, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
         while True:
             read_at, data = await chunks.get()
+            if self.mode == "stalls" and writer is not client and data and random.random() < STALLED:
+                await asyncio.sleep(STALLS[0] * (STALLS[1] / STALLS[0]) ** random.random())
             await self._may_flow(read_at)
             if data is None:
                 _reset(writer)

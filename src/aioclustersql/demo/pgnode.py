@@ -175,6 +175,10 @@ class PostgresNode:
         self.promotions = self._cluster.next_promotion()
         self._wait_for(lambda: self.value("select pg_is_in_recovery()") == "f", timeout, "was not promoted")
 
+    def wait_replayed(self, position: str, timeout: float = 10.0) -> None:
+        """Wait until this standby has replayed the log up to that position."""
+        self._wait_for(lambda: self.value(f"select pg_last_wal_replay_lsn() >= '{position}'") == "t", timeout, "lags behind")
+
     def rejoin(self, source: PostgresNode) -> None:
         """Make this node a standby anew, cloned from `source`; its own data is dropped."""
         self.stop("immediate")

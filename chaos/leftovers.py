@@ -1,24 +1,19 @@
-"""What scenes on real servers share: a stage for those that several tests look at, and what is left when one is over.
+"""What is left when a scene is over: sessions that the servers say were cut off, and this process's own sockets.
 
-Rule: the guards that an async test has hold on the stage too: no task or socket is left, and nothing reached the loop's exception
-handler.
+Rule: a session's end reaches the server some time after ours, so the servers are asked once no session is left.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
-from tests.integration.support import Engine, Galera, until
+from chaos.engine import Engine, Galera
 
-__all__ = ["Leftovers", "leftovers", "play"]
-
-T = TypeVar("T")
+__all__ = ["Leftovers", "aborted", "leftovers", "since", "sockets"]
 
 _ABORTED = "SHOW GLOBAL STATUS WHERE variable_name IN ('Aborted_connects', 'Aborted_clients')"
 
@@ -41,46 +36,31 @@ class Leftovers:
 
 @asynccontextmanager
 async def leftovers(engine: Engine) -> AsyncIterator[Leftovers]:
-    """See what the block leaves on the servers, once no session is: a session's end gets there some time after ours."""
+    """See what the block leaves on the servers, once no session is."""
     left = Leftovers()
-    before = await _aborted(engine)
+    before = await aborted(engine)
     yield left
     await engine.wait_left()
-    for name, counts in (await _aborted(engine)).items():
-        began = before[name]
-        left.aborted[name] = {what: count - (began[what] if count >= began[what] else 0) for what, count in counts.items()}
+    left.aborted = since(before, await aborted(engine))
 
 
-def play(scene: Callable[[], Awaitable[T]]) -> T:
-    """Run a scene in a loop of its own and return what it tells: for fixtures that several tests look at."""
-    reported: list[Mapping[str, Any]] = []
-
-    async def guarded() -> T:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-        before = _sockets()
-        told = await scene()
-
-        async def closed() -> bool:
-            return _sockets() <= before
-
-        await until(closed, "sockets are left open", timeout=2.0)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        gc.collect()
-        assert reported == []
-        return told
-
-    with asyncio.Runner() as runner:
-        return runner.run(guarded())
+def since(before: dict[str, dict[str, int]], now: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What has been counted meanwhile; a server that was restarted counts from 0."""
+    return {
+        name: {what: count - (before[name][what] if count >= before[name][what] else 0) for what, count in counts.items()}
+        for name, counts in now.items()
+    }
 
 
-async def _aborted(engine: Engine) -> dict[str, dict[str, int]]:
+async def aborted(engine: Engine) -> dict[str, dict[str, int]]:
+    """What each server counts so far; PostgreSQL counts nothing of the kind."""
     if not isinstance(engine, Galera):
         return {}
     rows = await asyncio.gather(*(asyncio.to_thread(node.sql, _ABORTED) for node in engine.nodes))
     return {node.name: {what: int(count) for what, count in found} for node, found in zip(engine.nodes, rows, strict=True)}
 
 
-def _sockets() -> int:
+def sockets() -> int:
     """How many this process has open (Linux)."""
     count = 0
     for entry in Path("/proc/self/fd").iterdir():

@@ -1,6 +1,7 @@
-"""A table on real servers to which units of work append keys, read while it is written, and read by every node in the end.
+"""A table on real servers to which keys are appended: made anew for each scene, and read by every node in the end.
 
-Rule: no key is unique to the server. A unit that ran twice shows as a key that is there twice, not as an error.
+Rule: the keys of the rows (`id`) come from the server and collide on no node. Galera's AUTO_INCREMENT would not do: its steps
+change with the number of members, and inserts that are under way then meet.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from aioclustersql import Cluster
-from tests.integration.support import Engine, Galera
+from chaos.engine import Engine, Galera
+from chaos.statements import STATEMENTS
 
 __all__ = ["Store", "store_of"]
 
 
 class Store(ABC):
-    """One table of keys, in the order of their coming."""
+    """One table of keys."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
@@ -26,15 +28,7 @@ class Store(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Make the table anew, and wait until every node has it. Blocks."""
-
-    @abstractmethod
-    async def append(self, conn: Any, key: str) -> None:
-        """Add a key, in whatever transaction is open."""
-
-    @abstractmethod
-    async def read(self, conn: Any) -> Any:
-        """Look at the newest key."""
+        """Make the table anew, owned by the application's user, and wait until every node has it. Blocks."""
 
     @abstractmethod
     def keys(self, node: Any) -> Counter[str]:
@@ -44,6 +38,14 @@ class Store(ABC):
     @abstractmethod
     def connect_options(self) -> Mapping[str, Any]:
         """For the cluster: a lease that only reads leaves no transaction open."""
+
+    async def append(self, conn: Any, key: str) -> None:
+        """Add a key, in whatever transaction is open."""
+        await STATEMENTS[self.engine.name].append(conn, self.name, key)
+
+    async def read(self, conn: Any) -> object:
+        """Look at the newest row."""
+        return await STATEMENTS[self.engine.name].read(conn, self.name)
 
     def cluster(self, **options: Any) -> Cluster[Any]:
         """A cluster over the engine's nodes, for loads on this table; `Engine.cluster`'s options."""
@@ -62,35 +64,25 @@ class _GaleraStore(Store):
     def create(self) -> None:
         first, *_ = self.engine.nodes
         first.sql(f"DROP TABLE IF EXISTS test.{self.name}")
-        first.sql(f"CREATE TABLE test.{self.name} (id BIGINT AUTO_INCREMENT PRIMARY KEY, k VARCHAR(40)) ENGINE=InnoDB")
+        first.sql(f"CREATE TABLE test.{self.name} (id CHAR(36) PRIMARY KEY DEFAULT UUID(), k VARCHAR(40)) ENGINE=InnoDB")
         for node in self.engine.nodes:
             node.causal_read()
-
-    async def append(self, conn: Any, key: str) -> None:
-        async with conn.cursor() as cursor:
-            await cursor.execute(f"INSERT INTO test.{self.name} (k) VALUES (%s)", (key,))
-
-    async def read(self, conn: Any) -> Any:
-        return await self.engine.value(conn, f"SELECT MAX(id) FROM test.{self.name}")
 
     def keys(self, node: Any) -> Counter[str]:
         node.causal_read()
         return Counter(key for (key,) in node.sql(f"SELECT k FROM test.{self.name}"))
 
 
+_ROLE = "do $$ begin create role app login; exception when duplicate_object then null; end $$"
+
+
 class _PostgresStore(Store):
     connect_options: Mapping[str, Any] = {}
 
     def create(self) -> None:
-        primary = next(node for node in self.engine.nodes if not node.is_standby)
-        primary.sql(f"drop table if exists {self.name}")
-        primary.sql(f"create table {self.name} (id bigserial primary key, k text)")
-
-    async def append(self, conn: Any, key: str) -> None:
-        await conn.execute(f"insert into {self.name} (k) values ($1)", key)
-
-    async def read(self, conn: Any) -> Any:
-        return await conn.fetchval(f"select max(id) from {self.name}")
+        made = f"drop table if exists {self.name}; create table {self.name} (id bigserial primary key, k text)"
+        self.engine.servers.primary.sql(f"{_ROLE}; {made}; alter table {self.name} owner to app")
+        self.engine.servers.wait_replayed()
 
     def keys(self, node: Any) -> Counter[str]:
         return Counter(key for (key,) in node.sql(f"select k from {self.name}"))

@@ -1,0 +1,111 @@
+"""A client of its own, by the raw driver, on a node that nothing befalls: the cluster's own stall, and the cluster's own losses.
+
+Rule: whatever it suffers too is not the measured library's doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiomysql
+import asyncpg
+
+from chaos.load import Unit
+from chaos.statements import STATEMENTS
+from chaos.store import Store
+
+__all__ = ["Gauge", "gauge"]
+
+_PAUSE = 0.005
+_aiomysql: Any = aiomysql
+
+
+@dataclass(slots=True)
+class Gauge:
+    """Writes on one node, one after another, with autocommit, and logs in again when that fails."""
+
+    store: Store
+    node: Any
+    units: list[Unit] = field(default_factory=list)
+    over: bool = False
+    _conn: Any = None
+    _task: asyncio.Task[None] | None = None
+
+    def stall(self, since: float, until: float) -> float:
+        """Seconds: the longest write that ended after `since` and began before `until`; one that is under way counts so far."""
+        writes = [(unit.began, until if unit.ended is None else min(unit.ended, until)) for unit in self.units]
+        return max((ended - began for began, ended in writes if ended > since and began < until), default=0.0)
+
+    async def move(self, node: Any) -> None:
+        """Write on this node from now on. What hung on the other one is given up: its outcome is unknown."""
+        await self._stop()
+        self.node = node
+        self.start()
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._write(), name="gauge")
+
+    async def _write(self) -> None:
+        loop, statements = asyncio.get_running_loop(), STATEMENTS[self.store.engine.name]
+        while not self.over:
+            unit = Unit("write", f"gauge.{len(self.units) + 1}", loop.time())
+            try:
+                if self._conn is None:
+                    self._conn = await self._login()
+                    unit.began = loop.time()
+                self.units.append(unit)
+                await statements.append(self._conn, self.store.name, unit.key)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, _aiomysql.MySQLError) as error:
+                unit.error, unit.unknown = error, True
+                self._drop()
+            unit.ended = loop.time()
+            await asyncio.sleep(_PAUSE)
+
+    async def _login(self) -> Any:
+        if self.store.engine.name == "galera":
+            port: int = self.node.port
+            return await _aiomysql.connect(host=self.node.host, port=port, user="root", db="test", autocommit=True)
+        return await asyncpg.connect(self.node.dsn(), timeout=5.0)
+
+    def _drop(self) -> None:
+        if self._conn is not None:
+            (self._conn.close if self.store.engine.name == "galera" else self._conn.terminate)()
+            self._conn = None
+
+    async def finish(self) -> None:
+        """Let the write under way end, and log out."""
+        self.over = True
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=2.0)
+        if self._conn is not None and self._task is not None and self._task.done():
+            async with asyncio.timeout(2.0):
+                await (self._conn.ensure_closed() if self.store.engine.name == "galera" else self._conn.close())
+            self._conn = None
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+        for unit in self.units[-1:]:
+            if unit.ended is None:
+                unit.ended, unit.error, unit.unknown = asyncio.get_running_loop().time(), ConnectionAbortedError(), True
+        self._drop()
+
+
+@asynccontextmanager
+async def gauge(store: Store, node: Any) -> AsyncIterator[Gauge]:
+    """Write every 5 ms on this node while the block runs."""
+    made = Gauge(store, node)
+    made.start()
+    try:
+        yield made
+    finally:
+        await made.finish()

@@ -1,0 +1,149 @@
+"""The fault schedule, as data: what befalls which node when, how it is undone, and for how long users may wait meanwhile.
+
+Node 0 is where it happens: on PostgreSQL the primary, on Galera the one that a list of hosts begins with. The bounds are the
+project's promises for its own clients with default settings; None where nothing could serve, or nothing is promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chaos.faults import NETWORK, UNDONE_BY
+
+__all__ = ["SCENES", "Act", "Scene", "scenes"]
+
+AT_ONCE, SILENT = 0.1, 1.6
+"""Seconds: what a fault may cost that shows by itself, and one that nobody tells of (a freeze, a black hole)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """So many seconds after the first act began (or when the one before has ended, if that is later): this, to this node."""
+
+    at: float
+    do: str
+    on: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One fault or several, from the first to the end of the last."""
+
+    name: str
+    acts: tuple[Act, ...]
+    reads: float | None = None
+    """The longest that a read may wait; on Galera the cluster's own stall plus 0.3 s, where that is more."""
+    writes: float | None = None
+    """The same of a write. With a promotion: by so long after the first act, or 0.3 s after the promotion, whichever is later."""
+    back: float | None = None
+    """Where nothing serves before it is undone: by so long after the end of the last act."""
+    cut: tuple[int, ...] = (0,)
+    """The nodes that may tell of sessions and logins that were cut off."""
+    synchronous: bool = False
+    """PostgreSQL's standbys confirm each commit, so that none dies with the primary."""
+    slow_evs: bool = False
+    """Galera's own time-outs, by which a dead node is missed after six seconds, and not the tests' quick ones."""
+    tail: float = 1.0
+    """Seconds of load after the last act."""
+
+    @property
+    def proxied(self) -> bool:
+        """Whether it takes proxies; else clients go straight to the servers."""
+        return any(act.do in NETWORK for act in self.acts)
+
+    @property
+    def hurt(self) -> frozenset[int]:
+        """The nodes that something befalls."""
+        every = {0, 1, 2} if any(act.do == "kill all" for act in self.acts) else set[int]()
+        return frozenset(every | {act.on for act in self.acts if act.do in UNDONE_BY})
+
+
+def _spell(fault: str, seconds: float, *on: int) -> tuple[Act, ...]:
+    """A fault, on some nodes at once, for so many seconds."""
+    nodes = on or (0,)
+    return (*(Act(0.0, fault, node) for node in nodes), *(Act(seconds, UNDONE_BY[fault], node) for node in nodes))
+
+
+def _rolling(*nodes: int) -> tuple[Act, ...]:
+    """One after another down and up again."""
+    return tuple(act for node in nodes for act in (Act(0.0, "terminate", node), Act(0.0, "start", node), Act(0.0, "pause")))
+
+
+def _promotion(fault: str, back: float | None) -> tuple[Act, ...]:
+    """The primary is lost, half a second later a standby promoted; the old one comes back, or not."""
+    acts = (Act(0.0, fault), Act(0.5, "promote", 1))
+    return acts if back is None else (*acts, Act(back, UNDONE_BY[fault]))
+
+
+_SHARED = (
+    Scene("1 % of requests stall", _spell("stalls", 2.5, 0, 1, 2), cut=(0, 1, 2)),
+    Scene("all sessions killed", tuple(Act(at, "kill sessions", node) for at in (0.0, 0.4) for node in (0, 1, 2)), 0.3, 0.3),
+)
+
+_GALERA = (
+    Scene("killed", _spell("kill", 2.0), AT_ONCE, AT_ONCE),
+    Scene("terminated", _spell("terminate", 1.0), AT_ONCE, AT_ONCE),
+    Scene("frozen", _spell("freeze", 2.5), SILENT, SILENT, tail=1.5),
+    Scene("black-holed", _spell("black hole", 2.2), SILENT, SILENT),
+    Scene("refused", _spell("refuse", 1.0), AT_ONCE, AT_ONCE),
+    Scene("reset", _spell("reset", 1.0), AT_ONCE, AT_ONCE),
+    Scene("slow, 20 times", _spell("slow", 1.5), 0.3, 0.3),
+    Scene("outside the primary component", _spell("isolate", 1.5), AT_ONCE, AT_ONCE),
+    Scene("desynced, as a donor is", _spell("desync", 1.0), AT_ONCE, AT_ONCE, cut=()),
+    Scene("rejects queries", _spell("reject queries", 0.7), AT_ONCE, AT_ONCE, cut=()),
+    Scene("read only", _spell("read only", 0.7), AT_ONCE, AT_ONCE, cut=()),
+    Scene("connections exhausted", _spell("exhaust", 1.0), 0.3, 0.3),
+    Scene("rolling restart", _rolling(2, 1, 0), 0.3, 0.3, cut=(0, 1, 2)),
+    Scene(
+        "one killed, one black-holed",
+        (*_spell("kill", 0.0)[:1], Act(0.1, "black hole", 1), Act(2.5, "clear", 1), Act(2.5, "start")),
+        SILENT,
+        SILENT,
+        cut=(0, 1),
+    ),
+    Scene("all down and back", _spell("kill all", 1.0), back=3.0, cut=(0, 1, 2)),
+    Scene("thawed, and lying", _spell("freeze", 8.0), SILENT, SILENT, slow_evs=True, tail=8.0),
+)
+
+_POSTGRES = (
+    Scene("primary killed and back", _spell("kill", 1.0), AT_ONCE, back=1.3),
+    Scene("primary terminated and back", _spell("terminate", 1.0), AT_ONCE, back=1.3),
+    Scene("primary refused", _spell("refuse", 1.0), AT_ONCE, back=1.3),
+    Scene("primary reset", _spell("reset", 1.0), AT_ONCE, back=1.3),
+    Scene("primary killed, a standby promoted", _promotion("kill", 2.0), AT_ONCE, AT_ONCE, synchronous=True),
+    Scene("primary frozen, a standby promoted", _promotion("freeze", None), SILENT, SILENT, synchronous=True, tail=2.0),
+    Scene("primary frozen, a standby promoted, thawed", _promotion("freeze", 2.2), SILENT, SILENT, synchronous=True),
+    Scene("primary black-holed, a standby promoted", _promotion("black hole", 2.2), SILENT, SILENT, synchronous=True),
+    Scene(
+        "primary killed, standby black-holed, the other promoted",
+        (Act(0.0, "kill"), Act(0.1, "black hole", 2), Act(0.5, "promote", 1), Act(2.2, "clear", 2), Act(2.2, "start")),
+        SILENT,
+        SILENT,
+        cut=(0, 2),
+        synchronous=True,
+    ),
+    Scene("standby killed", _spell("kill", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
+    Scene("standby terminated", _spell("terminate", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
+    Scene("standby frozen", _spell("freeze", 2.0, 1), SILENT, AT_ONCE, cut=(1,)),
+    Scene("standby black-holed", _spell("black hole", 2.0, 1), SILENT, AT_ONCE, cut=(1,)),
+    Scene("standby refused", _spell("refuse", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
+    Scene("standby reset", _spell("reset", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
+    Scene("standby slow, 20 times", _spell("slow", 1.5, 1), 0.3, AT_ONCE, cut=(1,)),
+    Scene("both standbys down and back", _spell("kill", 1.5, 1, 2), AT_ONCE, AT_ONCE, cut=(1, 2)),
+    Scene("primary read only", _spell("read only", 0.7), AT_ONCE, back=1.3),
+    Scene("primary's connections exhausted", _spell("exhaust", 1.0), 0.3, back=1.3),
+    Scene("rolling restart", _rolling(2, 1, 0), 0.3, back=1.3, cut=(0, 1, 2)),
+    Scene("all down and back", _spell("kill all", 1.0), back=1.5, cut=(0, 1, 2)),
+)
+
+SCENES: Mapping[str, tuple[Scene, ...]] = {"galera": (*_GALERA, *_SHARED), "postgres": (*_POSTGRES, *_SHARED)}
+"""By engine."""
+
+
+def scenes(engine: str, names: tuple[str, ...] = ()) -> tuple[Scene, ...]:
+    """Those whose name contains one of these words, or all. Raises `LookupError` where there is none."""
+    found = tuple(scene for scene in SCENES[engine] if not names or any(name in scene.name for name in names))
+    if not found:
+        raise LookupError(f"{engine} has no scene like {', '.join(names)}: {', '.join(scene.name for scene in SCENES[engine])}")
+    return found
