@@ -49,6 +49,7 @@ class HostList:
         self._nodes = addresses(urls)
         self._choosing = asyncio.Lock()
         self._pool: Any = None
+        self._leaving: set[asyncio.Task[bool]] = set()
         await self._current()
 
     async def append(self, key: str) -> None:
@@ -68,7 +69,8 @@ class HostList:
 
     async def close(self) -> None:
         if self._pool is not None:
-            await self._leave(self._pool)
+            self._leave(self._pool, cut=True)
+        await asyncio.gather(*self._leaving)
 
     @asynccontextmanager
     async def _cursor(self) -> AsyncIterator[Any]:
@@ -77,11 +79,11 @@ class HostList:
             async with asyncio.timeout(self.timeout), pool.acquire() as conn, conn.cursor() as cursor:
                 yield cursor
         except (TimeoutError, OSError):
-            await self._leave(pool)
+            self._leave(pool, cut=True)
             raise
         except pymysql.err.MySQLError as error:
-            if meaning(error) in _MOVE_ON:
-                await self._leave(pool)
+            if (what := meaning(error)) in _MOVE_ON:
+                self._leave(pool, cut=what is FailureKind.SESSION_LOST)
             raise
 
     async def _current(self) -> Any:
@@ -100,18 +102,22 @@ class HostList:
                 errors.append(error)
         raise OSError("no host works") from errors[-1]
 
-    async def _leave(self, pool: Any) -> None:
+    def _leave(self, pool: Any, *, cut: bool) -> None:
+        """Use this pool no more. `cut`: what is under way there hangs, or is lost anyway; else it may end."""
         if self._pool is pool:
             self._pool = None
-        pool.terminate()
-        await within(2.0, pool.wait_closed())
+        if cut:
+            pool.terminate()
+        else:
+            pool.close()
+        self._leaving.add(asyncio.create_task(within(2.0, pool.wait_closed()), name="chaos: leaving a host"))
 
 
 class TunedHostList(HostList):
-    """With 2 s for a login and for a unit; when they are over the next host's turn comes."""
+    """With 1 s for a login and for a unit; when they are over the next host's turn comes."""
 
     name = "aiomysql pool, host list, tuned"
-    timeout = 2.0
+    timeout = 1.0
 
 
 async def _pool_of(node: Url) -> Any:

@@ -60,11 +60,11 @@ class Pool:
 
 
 class TunedPool(Pool):
-    """With each time-out that asyncpg has: 2 s for a login (all hosts share it), a statement, and for acquire."""
+    """With each time-out that asyncpg has: 1 s for a login (all hosts share it), a statement, and for acquire."""
 
     name = "asyncpg pool, multi-host, tuned"
-    options: ClassVar[Mapping[str, Any]] = {"timeout": 2.0, "command_timeout": 2.0}
-    acquire_timeout = 2.0
+    options: ClassVar[Mapping[str, Any]] = {"timeout": 1.0, "command_timeout": 1.0}
+    acquire_timeout = 1.0
 
 
 class Fresh:

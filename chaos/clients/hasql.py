@@ -65,13 +65,13 @@ class Asyncpg(_Hasql):
 
 
 class TunedAsyncpg(Asyncpg):
-    """Asked every 0.1 s, with 0.5 s to answer, and 2 s for a login and for a statement."""
+    """Asked every 0.1 s, with 0.5 s to answer, and 1 s for a login and for a statement."""
 
     name = "hasql asyncpg, tuned"
     options: ClassVar[Mapping[str, Any]] = {
         "refresh_delay": 0.1,
         "refresh_timeout": 0.5,
-        "pool_factory_kwargs": {"timeout": 2.0, "command_timeout": 2.0},
+        "pool_factory_kwargs": {"timeout": 1.0, "command_timeout": 1.0},
     }
 
 

@@ -95,10 +95,10 @@ class Pools(Failover):
 
 
 class TunedPools(Pools):
-    """With 2 s for the TCP part of a login, for each answer and for each write."""
+    """With 1 s for the TCP part of a login, for each answer and for each write."""
 
     name = "mysql-connector pools, failover, tuned"
-    options: ClassVar[Mapping[str, Any]] = {"connection_timeout": 2, "read_timeout": 2, "write_timeout": 2}
+    options: ClassVar[Mapping[str, Any]] = {"connection_timeout": 1, "read_timeout": 1, "write_timeout": 1}
 
 
 def _meaning(error: BaseException) -> FailureKind | None:

@@ -61,12 +61,12 @@ class Pool:
 
 
 class TunedPool(Pool):
-    """With `check=`, and 2 s for each host's login, for lost packets, to get a connection, and for a unit as a whole."""
+    """With `check=`, 2 s for a host's login (libpq knows no less), and 1 s for lost packets, a connection, and a whole unit."""
 
     name = "psycopg_pool, multi-host, tuned"
     options: ClassVar[Mapping[str, Any]] = {
         "check": AsyncConnectionPool.check_connection,
-        "timeout": 2.0,
-        "kwargs": {"connect_timeout": 2, "tcp_user_timeout": 2000, "keepalives_idle": 1, "keepalives_interval": 1},
+        "timeout": 1.0,
+        "kwargs": {"connect_timeout": 2, "tcp_user_timeout": 1000, "keepalives_idle": 1, "keepalives_interval": 1},
     }
-    unit_timeout = 2.0
+    unit_timeout = 1.0

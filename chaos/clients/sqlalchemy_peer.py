@@ -53,10 +53,10 @@ class PrePing:
 
 
 class TunedPrePing(PrePing):
-    """With 2 s for a login (all hosts share it), for a statement, and to get a connection."""
+    """With 1 s for a login (all hosts share it), for a statement, and to get a connection."""
 
     name = "SQLAlchemy, multi-host, pre-ping, tuned"
-    options: ClassVar[Mapping[str, Any]] = {"pool_timeout": 2.0, "connect_args": {"timeout": 2.0, "command_timeout": 2.0}}
+    options: ClassVar[Mapping[str, Any]] = {"pool_timeout": 1.0, "connect_args": {"timeout": 1.0, "command_timeout": 1.0}}
 
 
 def _url(urls: Mapping[str, str], target: str) -> URL:
