@@ -5,11 +5,13 @@ VENV ?= .venv
 VERSIONS ?= 3.11 3.12 3.13
 ARGS ?=
 POOL_ARGS ?=
+CHAOS_ARGS ?=
+MINUTES ?= 30
 
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: help test test-all pytest lint format demo bench install servers clean
+.PHONY: help test test-all pytest lint format demo bench chaos chaos-page soak install servers clean
 
 help:
 	@echo "make test      lint, then every test against real servers (ARGS='-k race' goes to pytest)"
@@ -18,6 +20,9 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
 	@echo "make bench     measure what a connect costs, and a lease from the pool"
+	@echo "make chaos     every fault on real clusters, for us and for others (CHAOS_ARGS='--ours --scene frozen')"
+	@echo "make chaos-page  the page and the pictures of docs/explanation, from the last run"
+	@echo "make soak      random faults for MINUTES=30, from a printed seed"
 	@echo "make clean     remove environments and caches"
 
 test: install servers
@@ -54,6 +59,15 @@ bench: $(VENV)/.installed-bench servers
 	$(BIN)/python -m bench.connect $(ARGS)
 	$(BIN)/python -m bench.pool $(POOL_ARGS)
 
+chaos: $(VENV)/.installed-bench servers
+	$(BIN)/python -m chaos $(CHAOS_ARGS)
+
+chaos-page: $(VENV)/.installed-bench
+	$(BIN)/python -m chaos.page chaos-results/chaos.json
+
+soak: $(VENV)/.installed-bench servers
+	$(BIN)/python -m chaos.soak --minutes $(MINUTES) $(CHAOS_ARGS)
+
 install: $(VENV)/.installed-dev
 
 servers:
@@ -77,4 +91,4 @@ $(VENV)/.installed-bench: pyproject.toml
 
 clean:
 	rm -rf .venv .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	find src tests examples bench -name __pycache__ -prune -exec rm -rf {} +
+	find src tests examples bench chaos -name __pycache__ -prune -exec rm -rf {} +

@@ -152,7 +152,7 @@ async def _promote(world: World, node: Any) -> None:
 
 
 async def _pause(world: World, node: Any) -> None:
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.5)
 
 
 async def _kill_all(world: World, node: Any) -> None:

@@ -22,6 +22,7 @@ __all__ = ["Gauge", "gauge"]
 
 _PAUSE = 0.005
 _aiomysql: Any = aiomysql
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, _aiomysql.MySQLError)
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Gauge:
                     unit.began = loop.time()
                 self.units.append(unit)
                 await statements.append(self._conn, self.store.name, unit.key)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, _aiomysql.MySQLError) as error:
+            except _LOST as error:
                 unit.error, unit.unknown = error, True
                 self._drop()
             unit.ended = loop.time()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chaos.faults import NETWORK, UNDONE_BY
 
-__all__ = ["SCENES", "Act", "Scene", "scenes"]
+__all__ = ["SCENES", "Act", "Scene", "in_turn", "scenes"]
 
 AT_ONCE, SILENT = 0.1, 1.6
 """Seconds: what a fault may cost that shows by itself, and one that nobody tells of (a freeze, a black hole)."""
@@ -19,9 +19,9 @@ AT_ONCE, SILENT = 0.1, 1.6
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """So many seconds after the first act began (or when the one before has ended, if that is later): this, to this node."""
+    """So many seconds after the act before began, or when it has ended, if that is later: this, to this node."""
 
-    at: float
+    after: float
     do: str
     on: int = 0
 
@@ -62,7 +62,9 @@ class Scene:
 def _spell(fault: str, seconds: float, *on: int) -> tuple[Act, ...]:
     """A fault, on some nodes at once, for so many seconds."""
     nodes = on or (0,)
-    return (*(Act(0.0, fault, node) for node in nodes), *(Act(seconds, UNDONE_BY[fault], node) for node in nodes))
+    befalls = [Act(0.0, fault, node) for node in nodes]
+    is_undone = [Act(seconds if node == nodes[0] else 0.0, UNDONE_BY[fault], node) for node in nodes]
+    return (*befalls, *is_undone)
 
 
 def _rolling(*nodes: int) -> tuple[Act, ...]:
@@ -73,12 +75,12 @@ def _rolling(*nodes: int) -> tuple[Act, ...]:
 def _promotion(fault: str, back: float | None) -> tuple[Act, ...]:
     """The primary is lost, half a second later a standby promoted; the old one comes back, or not."""
     acts = (Act(0.0, fault), Act(0.5, "promote", 1))
-    return acts if back is None else (*acts, Act(back, UNDONE_BY[fault]))
+    return acts if back is None else (*acts, Act(back - 0.5, UNDONE_BY[fault]))
 
 
 _SHARED = (
     Scene("1 % of requests stall", _spell("stalls", 2.5, 0, 1, 2), cut=(0, 1, 2)),
-    Scene("all sessions killed", tuple(Act(at, "kill sessions", node) for at in (0.0, 0.4) for node in (0, 1, 2)), 0.3, 0.3),
+    Scene("all sessions killed", tuple(Act(0.2, "kill sessions", node) for node in (0, 1, 2, 0, 1, 2)), 0.3, 0.3, cut=(0, 1, 2)),
 )
 
 _GALERA = (
@@ -88,7 +90,7 @@ _GALERA = (
     Scene("black-holed", _spell("black hole", 2.2), SILENT, SILENT),
     Scene("refused", _spell("refuse", 1.0), AT_ONCE, AT_ONCE),
     Scene("reset", _spell("reset", 1.0), AT_ONCE, AT_ONCE),
-    Scene("slow, 20 times", _spell("slow", 1.5), 0.3, 0.3),
+    Scene("20 times slower", _spell("slow", 1.5), 0.3, 0.3),
     Scene("outside the primary component", _spell("isolate", 1.5), AT_ONCE, AT_ONCE),
     Scene("desynced, as a donor is", _spell("desync", 1.0), AT_ONCE, AT_ONCE, cut=()),
     Scene("rejects queries", _spell("reject queries", 0.7), AT_ONCE, AT_ONCE, cut=()),
@@ -97,13 +99,13 @@ _GALERA = (
     Scene("rolling restart", _rolling(2, 1, 0), 0.3, 0.3, cut=(0, 1, 2)),
     Scene(
         "one killed, one black-holed",
-        (*_spell("kill", 0.0)[:1], Act(0.1, "black hole", 1), Act(2.5, "clear", 1), Act(2.5, "start")),
+        (Act(0.0, "kill"), Act(0.1, "black hole", 1), Act(2.4, "clear", 1), Act(0.0, "start")),
         SILENT,
         SILENT,
         cut=(0, 1),
     ),
     Scene("all down and back", _spell("kill all", 1.0), back=3.0, cut=(0, 1, 2)),
-    Scene("thawed, and lying", _spell("freeze", 8.0), SILENT, SILENT, slow_evs=True, tail=8.0),
+    Scene("thawed, and lying", _spell("freeze", 7.5), SILENT, SILENT, slow_evs=True, tail=7.5),
 )
 
 _POSTGRES = (
@@ -117,7 +119,7 @@ _POSTGRES = (
     Scene("primary black-holed, a standby promoted", _promotion("black hole", 2.2), SILENT, SILENT, synchronous=True),
     Scene(
         "primary killed, standby black-holed, the other promoted",
-        (Act(0.0, "kill"), Act(0.1, "black hole", 2), Act(0.5, "promote", 1), Act(2.2, "clear", 2), Act(2.2, "start")),
+        (Act(0.0, "kill"), Act(0.1, "black hole", 2), Act(0.4, "promote", 1), Act(1.7, "clear", 2), Act(0.0, "start")),
         SILENT,
         SILENT,
         cut=(0, 2),
@@ -129,7 +131,7 @@ _POSTGRES = (
     Scene("standby black-holed", _spell("black hole", 2.0, 1), SILENT, AT_ONCE, cut=(1,)),
     Scene("standby refused", _spell("refuse", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
     Scene("standby reset", _spell("reset", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
-    Scene("standby slow, 20 times", _spell("slow", 1.5, 1), 0.3, AT_ONCE, cut=(1,)),
+    Scene("standby 20 times slower", _spell("slow", 1.5, 1), 0.3, AT_ONCE, cut=(1,)),
     Scene("both standbys down and back", _spell("kill", 1.5, 1, 2), AT_ONCE, AT_ONCE, cut=(1, 2)),
     Scene("primary read only", _spell("read only", 0.7), AT_ONCE, back=1.3),
     Scene("primary's connections exhausted", _spell("exhaust", 1.0), 0.3, back=1.3),
@@ -139,6 +141,15 @@ _POSTGRES = (
 
 SCENES: Mapping[str, tuple[Scene, ...]] = {"galera": (*_GALERA, *_SHARED), "postgres": (*_POSTGRES, *_SHARED)}
 """By engine."""
+
+
+def in_turn(engine: str, *names: str, pace: float = 1.0) -> Scene:
+    """Several scenes as one, each a moment after the one before; it has no bounds. `pace`: all pauses are so many times as long."""
+    acts: list[Act] = []
+    for name in names:
+        (scene,) = (each for each in SCENES[engine] if each.name == name)
+        acts += [*(Act(act.after * pace, act.do, act.on) for act in scene.acts), Act(0.0, "pause")]
+    return Scene("in turn", tuple(acts), cut=(0, 1, 2))
 
 
 def scenes(engine: str, names: tuple[str, ...] = ()) -> tuple[Scene, ...]:

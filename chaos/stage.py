@@ -25,10 +25,10 @@ from chaos.scenes import Scene
 from chaos.store import Store, store_of
 from tests.servers.proxy import Proxy
 
-__all__ = ["WRITERS", "Seen", "play"]
+__all__ = ["TASKS", "Seen", "play"]
 
-WRITERS = READERS = 8
-"""Tasks of a client."""
+TASKS = 8
+"""Of a client, so many that write and so many that read."""
 BEFORE = 1.0
 """Seconds of load before the first act."""
 _OPEN, _CLOSE = 20.0, 10.0
@@ -57,24 +57,27 @@ class Seen:
     left: Kept = field(default_factory=lambda: Kept(0, 0, 0, closing=False, reported=()))
 
 
-def play(engine: Engine, scene: Scene, clients: Sequence[Client], *, writers: int = WRITERS, readers: int = READERS) -> Seen:
-    """Play a scene for these clients, all at once, on whole servers; heal the servers afterwards. Blocks."""
+def play(engine: Engine, scene: Scene, clients: Sequence[Client], *, tasks: int = TASKS, before: float = BEFORE) -> Seen:
+    """Play a scene for these clients, all at once, on whole servers; heal the servers afterwards. Blocks.
+
+    `tasks`: of each client, so many that write and so many that read. `before`: seconds of load before the first act.
+    """
     store = store_of(engine, "chaos")
     if scene.synchronous:
         engine.servers.primary.set(synchronous_standby_names="2 (pg2, pg3)")
     store.create()
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_guarded(store, scene, clients, writers, readers))
+            return runner.run(_guarded(store, scene, clients, tasks, before))
     finally:
         engine.servers.heal()
 
 
-async def _guarded(store: Store, scene: Scene, clients: Sequence[Client], writers: int, readers: int) -> Seen:
+async def _guarded(store: Store, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
     reported: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(_in_words(context)))
     counted, opened = await aborted(store.engine), sockets()
-    seen = await _perform(store, scene, clients, writers, readers)
+    seen = await _perform(store, scene, clients, tasks, before)
     sessions = await _settled(store.engine.total_sessions, 0)
 
     async def open_now() -> int:
@@ -88,7 +91,7 @@ async def _guarded(store: Store, scene: Scene, clients: Sequence[Client], writer
     return seen
 
 
-async def _perform(store: Store, scene: Scene, clients: Sequence[Client], writers: int, readers: int) -> Seen:
+async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
     engine, loop = store.engine, asyncio.get_running_loop()
     seen, world = Seen(engine, scene), World(engine)
     async with AsyncExitStack() as stack:
@@ -104,10 +107,10 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], writer
             stack.push_async_callback(_close, client, seen.closing)
         async with AsyncExitStack() as running:
             for number, client in enumerate(clients):
-                work = load(client, writers=writers, readers=readers, name=f"{number}.")
+                work = load(client, writers=tasks, readers=tasks, name=f"{number}.")
                 seen.loads.append(await running.enter_async_context(work))
             seen.began = loop.time()
-            await asyncio.sleep(BEFORE)
+            await asyncio.sleep(before)
             await _act(seen, world)
             await asyncio.sleep(scene.tail)
             seen.ended = loop.time()
@@ -119,10 +122,11 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], writer
 async def _act(seen: Seen, world: World) -> None:
     """Everything that befalls the nodes."""
     loop = asyncio.get_running_loop()
-    hurt = loop.time()
+    hurt = begun = loop.time()
     assert seen.gauge is not None
     for act in seen.scene.acts:
-        await asyncio.sleep(max(0.0, hurt + act.at - loop.time()))
+        await asyncio.sleep(max(0.0, begun + act.after - loop.time()))
+        begun = loop.time()
         node = world.engine.nodes[act.on]
         if world.is_galera and act.do in UNDONE_BY and node is seen.gauge.node and act.do != "kill all":
             others = [each for place, each in enumerate(world.engine.nodes) if place != act.on]

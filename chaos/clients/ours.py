@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from aioclustersql import Cluster, drivers
 from aioclustersql.errors import AllNodesFailed, ClusterError, TransactionOutcomeUnknown
@@ -37,11 +37,16 @@ class Ours(ABC):
         self._unwell: list[tuple[str, float]] = []
 
     async def open(self, urls: Mapping[str, str], table: str) -> None:
-        self._table = table
-        self.cluster: Cluster[Any] = Cluster(urls, connect_options=self._options)
-        self.cluster.subscribe(self._listen)
-        self._reader = self.cluster.with_options(target=self._reads)
+        self.use(Cluster(urls, connect_options=self._options), table)
         await self.cluster.open()
+
+    def use(self, cluster: Cluster[Any], table: str) -> Self:
+        """Work with somebody else's cluster."""
+        self.cluster = cluster
+        self._table = table
+        self._reader = cluster.with_options(target=self._reads)
+        cluster.subscribe(self._listen)
+        return self
 
     @abstractmethod
     async def append(self, key: str) -> None:

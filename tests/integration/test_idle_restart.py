@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aioclustersql import Cluster
-from tests.integration.scene import leftovers
+from chaos.leftovers import leftovers
 from tests.integration.support import ENGINES, Engine, Galera, engine_of, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]

@@ -19,9 +19,10 @@ from aioclustersql.demo.postgres import PostgresCluster
 from aioclustersql.events import HealthChanged, Interrupted
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health
-from tests.integration.load import Load, load
-from tests.integration.scene import Leftovers, leftovers
-from tests.integration.store import Store, store_of
+from chaos.clients.ours import Acquire, Run
+from chaos.leftovers import Leftovers, leftovers
+from chaos.load import Load, load
+from chaos.store import Store, store_of
 from tests.integration.support import Engine, Galera, Postgres, between, until, watch
 from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.galera import GaleraCluster
@@ -40,7 +41,7 @@ class Scene:
     engine: Engine
     store: Store
     cluster: Cluster[Any]
-    load: Load
+    loads: list[Load]
     proxies: dict[str, Proxy]
     left: Leftovers
     interrupted: list[Interrupted]
@@ -67,10 +68,10 @@ async def scenes(galera: GaleraCluster, postgres: PostgresCluster, proxy: MakePr
             ports = {name: each.port for name, each in proxies.items()}
             cluster = await stack.enter_async_context(store.cluster(ports=ports, target="read-write", max_size=5))
             interrupted, health = watch(cluster, Interrupted), watch(cluster, HealthChanged)
-            running = await stack.enter_async_context(
-                load(cluster, store, writers=3, readers=3, leases=6, pause=0.05, reading=engine.any_node)
-            )
-            told.append(Scene(engine, store, cluster, running, proxies, left, interrupted, health))
+            units = load(Run(engine.name).use(cluster, store.name), writers=3, readers=3, pause=0.05)
+            leases = load(Acquire(engine.name).use(cluster, store.name), readers=6, pause=0.05)
+            loads = [await stack.enter_async_context(each) for each in (units, leases)]
+            told.append(Scene(engine, store, cluster, loads, proxies, left, interrupted, health))
         for scene in told:
             await in_use(scene)
         yield told
@@ -114,7 +115,9 @@ async def leases_on(scene: Scene, name: str, count: int) -> list[Any]:
 
 def alarms(scenes: list[Scene]) -> list[object]:
     """What went wrong, with either engine."""
-    return [each for scene in scenes for each in (*scene.interrupted, *scene.down, *scene.load.failed(), *scene.load.unknown())]
+    heard = [event for scene in scenes for event in (*scene.interrupted, *scene.down)]
+    units = [unit for scene in scenes for load in scene.loads for unit in load.units]
+    return [*heard, *(unit for unit in units if unit.error is not None)]
 
 
 async def test_a_blocked_loop_interrupts_nobody(scenes: list[Scene]) -> None:

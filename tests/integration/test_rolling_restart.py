@@ -12,9 +12,11 @@ import pytest
 
 from aioclustersql import Cluster
 from aioclustersql.events import Interrupted
-from tests.integration.load import load, misplaced
-from tests.integration.scene import leftovers
-from tests.integration.store import store_of
+from chaos.check import misplaced
+from chaos.clients.ours import Acquire, Run
+from chaos.leftovers import leftovers
+from chaos.load import load
+from chaos.store import store_of
 from tests.integration.support import ENGINES, Engine, Galera, engine_of, until, watch
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
@@ -52,14 +54,17 @@ async def test_a_rolling_restart_costs_no_unit_and_no_lease(engine: Engine) -> N
     standbys_first = sorted(engine.nodes, key=lambda node: node.name, reverse=True)
     async with leftovers(engine) as left, store.cluster(target="read-write", max_total=20) as cluster:
         interrupted = watch(cluster, Interrupted)
-        async with load(cluster, store, writers=8, readers=8, leases=8, reading=engine.any_node) as running:
+        async with (
+            load(Run(engine.name).use(cluster, store.name), writers=8, readers=8) as running,
+            load(Acquire(engine.name).use(cluster, store.name), readers=8) as leases,
+        ):
             for node in standbys_first:
                 await in_use(cluster, node.name)
                 assert await cluster.drain_node(node.name, timeout=5) == 0
                 await asyncio.to_thread(restart, engine, node)
                 cluster.resume_node(node.name)
             await in_use(cluster, standbys_first[-1].name)
-    assert [unit for unit in running.units if unit.outcome != "ok"] == []
+    assert [unit for unit in (*running.units, *leases.units) if unit.outcome != "ok"] == []
     assert interrupted == []
     if isinstance(engine, Galera):
         assert misplaced(running.units, await store.found()) == []

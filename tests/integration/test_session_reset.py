@@ -14,7 +14,7 @@ import pytest
 
 from aioclustersql import Cluster
 from aioclustersql.demo.postgres import PostgresCluster
-from tests.integration.scene import leftovers
+from chaos.leftovers import leftovers
 from tests.integration.support import Engine, Galera, Postgres
 from tests.servers.galera import GaleraCluster
 

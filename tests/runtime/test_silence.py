@@ -77,6 +77,17 @@ async def test_what_connect_handed_out_there_is_closed_and_says_why(racing: Raci
     assert (at, event.node, event.connections) == (1.5, "a", len(here))
 
 
+async def test_nobody_waits_for_a_goodbye_to_a_silent_node(racing: Racing):
+    cluster, driver = racing(*TWO)
+    async with cluster:
+        await until(0.0625)
+        conns = [await cluster.connect() for _ in range(4)]
+        conn = next(conn for conn in conns if conn.server.name == "a")
+        driver["a"].freeze()
+        await cluster._end_connection(conn, None)
+        assert (asyncio.get_running_loop().time(), conn.how_closed) == (1.5, "terminated")
+
+
 async def test_a_connection_that_may_not_be_interrupted_is_spared(racing: Racing):
     cluster, driver = racing(("a", 0, "ok"), ("b", None, "refused"))
     diary = Diary(cluster)

@@ -62,7 +62,7 @@ class Proxy:
         """Bytes forwarded from the server to clients."""
         self._flowing = asyncio.Event()
         self._listener: socket.socket | None = None
-        self._server: asyncio.Server | None = None
+        self._accepting = False
         self._fillers: list[socket.socket] = []
         self._open: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -96,9 +96,12 @@ class Proxy:
             self._stop_listening()
             if mode != "refuse":
                 self._listen_without_room()
-        elif self._server is None:
+        elif not self._accepting:
             self._stop_listening()
-            self._server = await asyncio.start_server(self._accept, sock=self._bind(), backlog=512)
+            self._listener = self._bind()
+            self._listener.listen(512)
+            self._accepting = True
+            asyncio.get_running_loop().add_reader(self._listener, self._take, self._listener)
 
     def drop(self) -> None:
         """Reset every open connection, as a crashed host does when it is back."""
@@ -126,6 +129,7 @@ class Proxy:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self.host, self.port))
+        listener.setblocking(False)
         return listener
 
     def _listen_without_room(self) -> None:
@@ -139,18 +143,30 @@ class Proxy:
             self._fillers.append(filler)
 
     def _stop_listening(self) -> None:
-        if self._server:
-            self._server.close()
+        if self._accepting and self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)  # before another socket has its number
         for listening in (*self._fillers, self._listener):
             if listening:
                 listening.close()
-        self._server, self._listener, self._fillers = None, None, []
+        self._accepting, self._listener, self._fillers = False, None, []
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"proxy {self.port}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _take(self, listener: socket.socket) -> None:
+        """Not by asyncio's own server, which loses (and leaks) a connection that comes at the moment at which it is closed."""
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        accepted.setblocking(False)
+        self._spawn(self._welcome(accepted)).add_done_callback(lambda task: accepted.close() if task.cancelled() else None)
+
+    async def _welcome(self, accepted: socket.socket) -> None:
+        self._accept(*await asyncio.open_connection(sock=accepted))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1

@@ -75,9 +75,12 @@ class Connector(Generic[C]):
 
     def close_connection(self, conn: C, within: float) -> asyncio.Task[None]:
         """Say goodbye to a connection that was handed out, in a task of its own."""
+        goodbye = self._disposal.close(self._registry.driver, conn, within)
         for member in self._registry.members:
+            if member.issued(conn):
+                member.say_goodbye(goodbye)
             member.give_back(conn)
-        return self._disposal.close(self._registry.driver, conn, within)
+        return goodbye
 
     def bind(self, *, in_use: bool) -> asyncio.Future[None]:
         """Work in the running loop from now on; the future is done when the cluster closes. Raises `WrongLoop`."""

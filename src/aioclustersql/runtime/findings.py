@@ -74,5 +74,7 @@ class Findings(Generic[C]):
             registry.signal(member, Signal.HARD_FAILURE, now, cause)
             registry.hooks.lost(member, cause, silent=True)
         registry.end_logins(member, cause)
+        for goodbye in tuple(member.goodbyes):
+            goodbye.cancel()
         users = member.handed_out(interruptible=True)
         registry.interruptions.interrupt(registry.driver, member, users, f"the node was found silent: {cause}")

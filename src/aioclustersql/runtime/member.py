@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,6 +64,8 @@ class Member(Generic[C]):
         self._handed_out: dict[int, weakref.ref[Any]] = {}
         self._open: dict[int, weakref.ref[Any]] = {}
         self._spared: set[int] = set()
+        self.goodbyes: set[asyncio.Task[None]] = set()
+        """To it, by users who wait for their end."""
         self.fits: Fits = fits(Role.UNKNOWN)
         """How well it serves each target, as far as is known."""
         self.start_afresh()
@@ -164,6 +167,11 @@ class Member(Generic[C]):
 
         with suppress(TypeError):
             self._handed_out[key] = weakref.ref(conn, forget)
+
+    def say_goodbye(self, task: asyncio.Task[None]) -> None:
+        """Remember a goodbye until it is over."""
+        self.goodbyes.add(task)
+        task.add_done_callback(self.goodbyes.discard)
 
     def heard(self, now: float, round_trip: float | None) -> None:
         """It answered something, within `round_trip` seconds."""
