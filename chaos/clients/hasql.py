@@ -1,6 +1,6 @@
 """hasql 0.10, the nearest relative: a pool for each host, a task that asks each for its role, a choice at each acquire.
 
-As in its README: `PoolManager` over a URL with all hosts, `ready()` with one master and one replica, `acquire_master` to write
+As in its README: `PoolManager` over a URL with all hosts, `ready()`, `acquire_master` to write
 and `acquire_replica` to read. Fair because reads may fall back to the master, as ours do, and because `TunedAsyncpg` asks the
 hosts ten times a second, with half a second to answer, and gives asyncpg's own time-outs to its pools.
 """
@@ -28,7 +28,7 @@ class _Hasql(ABC):
     async def open(self, urls: Mapping[str, str], table: str) -> None:
         self._insert, self._newest = insert(table, self.parameter), newest(table)
         self._manager = self.manager(multi_host(urls))
-        await self._manager.ready(masters_count=1, replicas_count=1)
+        await self._manager.ready()  # of all hosts: closed before, it leaves the pool of a host behind that it has just made
 
     async def close(self) -> None:
         if not await within(3.0, self._manager.close()):
