@@ -1,4 +1,4 @@
-"""Which clients there are, by engine. A client's module is imported when the client is made: a peer's library may be missing.
+"""Which clients there are, by engine. A client's module is imported when the client is made.
 
 Rule: one file per library; a name here is the client's `name`.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from chaos.client import Client
+from chaos.clients.peers import peers
 
 __all__ = ["OURS", "clients"]
 
@@ -19,10 +20,6 @@ _OURS: Mapping[str, str] = {
     "aioclustersql acquire": "chaos.clients.ours:Acquire",
     "aioclustersql connect": "chaos.clients.ours:Connect",
 }
-_PEERS: Mapping[str, Mapping[str, str]] = {
-    "galera": {},
-    "postgres": {},
-}
 
 OURS = frozenset(_OURS)
 """The names of our own clients: the ones that have to keep the bounds."""
@@ -30,12 +27,10 @@ OURS = frozenset(_OURS)
 
 def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
     """By name, what makes each client for this engine ("galera" or "postgres"); ours come first."""
-    return {name: partial(_make, name, where, engine) for name, where in {**_OURS, **_PEERS[engine]}.items()}
+    ours = {name: partial(_make, where, engine) for name, where in _OURS.items()}
+    return {**ours, **peers(engine)}
 
 
-def _make(name: str, where: str, engine: str) -> Client:
-    try:
-        factory: Callable[[str], Client] = pkgutil.resolve_name(where)
-    except ImportError as error:
-        raise RuntimeError(f"{name} needs a package that is not installed: pip install --group bench ({error})") from error
+def _make(where: str, engine: str) -> Client:
+    factory: Callable[[str], Client] = pkgutil.resolve_name(where)
     return factory(engine)

@@ -6,24 +6,29 @@ Not what they promise (test_services.py). Rule: each ends in order, without a tr
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
 from aioclustersql.demo.postgres import PostgresCluster
+from chaos.leftovers import sockets
 from tests.integration.support import until
 from tests.servers.galera import GaleraCluster
 from tests.servers.proxy import PORTS
 
-__all__ = ["APPS", "EXAMPLES", "PYTHON", "Service", "nodes_of", "serve_all"]
+__all__ = ["APPS", "EXAMPLES", "PYTHON", "Service", "nodes_of", "play", "serve_all"]
+
+T = TypeVar("T")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PYTHON = (sys.executable, "-W", "error")
@@ -117,3 +122,28 @@ _given: set[int] = set()
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
+
+
+def play(scene: Callable[[], Awaitable[T]]) -> T:
+    """Run a scene in a loop of its own and return what it tells: for a fixture that several tests look at.
+
+    The guards that an async test has hold here too: no task or socket is left, and the loop's exception handler was not called.
+    """
+    reported: list[Mapping[str, Any]] = []
+
+    async def guarded() -> T:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        before = sockets()
+        told = await scene()
+
+        async def closed() -> bool:
+            return sockets() <= before
+
+        await until(closed, "sockets are left open", timeout=2.0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        gc.collect()
+        assert reported == []
+        return told
+
+    with asyncio.Runner() as runner:
+        return runner.run(guarded())

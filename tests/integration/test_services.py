@@ -13,8 +13,7 @@ import httpx
 import pytest
 
 from aioclustersql.demo.postgres import PostgresCluster
-from tests.integration.scene import play
-from tests.integration.services import APPS, EXAMPLES, Service, nodes_of, serve_all
+from tests.integration.services import APPS, EXAMPLES, Service, nodes_of, play, serve_all
 
 pytestmark = pytest.mark.integration
 
