@@ -67,8 +67,9 @@ def _group(item: pytest.Item) -> str:
     if item.get_closest_marker("integration") is None:
         return item.path.stem
     parameters = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    galera = "galera_turn" in getattr(item, "fixturenames", ()) or "galera" in parameters
-    return "galera" if galera else "postgres"
+    if "galera" in parameters or "postgres" in parameters:
+        return "galera" if "galera" in parameters else "postgres"
+    return "galera" if "galera_turn" in getattr(item, "fixturenames", ()) else "postgres"
 
 
 def pytest_collection_finish() -> None:
