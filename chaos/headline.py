@@ -1,6 +1,6 @@
 """The table of the README: the freeze of a node, for `run` and for the others, from the same summary as the page.
 
-Rule: only the lines between `<!-- chaos -->` and `<!-- end -->` are made here; a client or a scene that was not measured has no row.
+Rule: only the lines between `<!-- chaos -->` and `<!-- end -->` are made here; what was not measured has no row.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _lines(data: Mapping[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the summary, the page, the README's table and the pictures; without results, all but the summary, from the last one."""
+    """Write the summary, the page, the README's table and the pictures; without results, from the last summary."""
     parser = argparse.ArgumentParser(prog="python -m chaos.page", description=__doc__)
     parser.add_argument("results", nargs="*", type=Path, help="what `python -m chaos` has written")
     paths = parser.parse_args(arguments).results
