@@ -14,7 +14,7 @@ What connects and leases cost, beside what you would take instead, in one interl
 `python -m bench.publish` from the figures of a run ([bench.json](bench.json)); `make bench` measures them anew on your machine.
 
 Trust ratios, not milliseconds: all libraries run in turn on one machine, so what slows down one slows down all. Every peer is
-used with its own defaults. How each row is measured is told in [bench/README.md](../../bench/README.md).
+used with its own defaults. How each row is measured is told in `bench/README.md`.
 """
 
 

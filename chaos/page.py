@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.clients import OURS
+from chaos.headline import README, into
 from chaos.result import Result
 from chaos.summary import DRAWN, summary
 
@@ -134,7 +135,7 @@ def _lines(data: Mapping[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the summary, the page and the pictures; without results, the page and the pictures of the last summary."""
+    """Write the summary, the page, the README's table and the pictures; without results, from the last summary."""
     parser = argparse.ArgumentParser(prog="python -m chaos.page", description=__doc__)
     parser.add_argument("results", nargs="*", type=Path, help="what `python -m chaos` has written")
     paths = parser.parse_args(arguments).results
@@ -144,6 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
         SUMMARY.write_text(_lines(summary(runs[0]["about"], results)))
     data = json.loads(SUMMARY.read_text())
     PAGE.write_text(render(data))
+    README.write_text(into(README.read_text(), data))
     from chaos.pictures import draw
 
     for engine, scenes in DRAWN.items():

@@ -1,4 +1,4 @@
-"""The page of the chaos stand: made from the summary beside it, and from nothing else."""
+"""The page of the chaos stand, and the README's table: made from the summary beside the page, and from nothing else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 import re
 from typing import Any
 
+import pytest
+
+from chaos.headline import README, into
 from chaos.page import FOLDER, PAGE, SUMMARY, render
 
 
@@ -46,3 +49,23 @@ def test_a_figure_of_ours_that_is_worse_than_anothers_is_marked() -> None:
 def test_what_was_never_over_is_worse_than_any_figure() -> None:
     page = render(data(0.50, 0.10, never=True))
     assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50", "> 0.10")
+
+
+def test_the_readmes_table_is_made_from_the_committed_summary() -> None:
+    readme = README.read_text()
+    assert readme == into(readme, json.loads(SUMMARY.read_text())), "run: python -m chaos.page"
+
+
+def test_the_readmes_table_shows_run_beside_the_others() -> None:
+    (told,) = data(0.50, 0.10, never=True)["engines"]["postgres"].values()
+    told["clients"]["aioclustersql connect"] = told["clients"]["another"]
+    table = into("<!-- chaos -->\n<!-- end -->", {"engines": {"galera": {"frozen": told}}})
+    assert [line.split("|")[2:4] for line in table.splitlines()[3:-1]] == [
+        [" aioclustersql run ", " 0.50 "],
+        [" another ", " > 0.10 "],
+    ]
+
+
+def test_a_readme_without_a_place_for_the_table_is_noticed() -> None:
+    with pytest.raises(ValueError, match="no part <!-- chaos -->"):
+        into("nothing", {"engines": {}})

@@ -28,7 +28,6 @@ _IMPORTS = """
 import asyncio, logging, uuid
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 from aioclustersql import Cluster
 """
 _TABLES = """

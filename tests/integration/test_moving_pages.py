@@ -16,7 +16,7 @@ from tests.integration.snippets import ROOT, Hosts, on, program, run
 pytestmark = pytest.mark.integration
 
 PAGES = ROOT / "docs" / "how-to"
-HASQL, ASYNCPG, GO = (f"move-from-{name}.md" for name in ("hasql", "asyncpg-multi-host", "the-go-package"))
+HASQL, ASYNCPG, GO = "move-from-hasql.md", "move-from-asyncpg-multi-host.md", "move-from-the-go-package.md"
 
 
 DSN = "A DSN of Go"

@@ -21,7 +21,7 @@ ELSEWHERE = {
         ("move-from-asyncpg-multi-host", "move-from-hasql", "move-from-the-go-package"), "integration/test_moving_pages.py"
     ),
     **dict.fromkeys(("kubernetes-probes", "read-the-status-page"), "web/test_mounting.py"),
-    "lose-a-node": "integration/test_tutorial.py",
+    **dict.fromkeys(("a-web-service", "lose-a-node"), "integration/test_tutorial.py"),
     "monitor": "observe/test_page.py",
     "write-a-driver": "test_write_a_driver.py",
 }

@@ -49,7 +49,7 @@ def test_no_code_is_left_untested() -> None:
 def test_the_acceptance_test_runs_on_the_file_that_is_shown(maria_hosts: Hosts, tmp_path: Path) -> None:
     (config,) = blocks(README, "toml")
     (tmp_path / "my.toml").write_text(on(maria_hosts, config))
-    (command,) = re.findall(r"^DBCONFIG=my\.toml \.venv/bin/python (.*)$", README.read_text(), re.MULTILINE)
+    (command,) = re.findall(r"DBCONFIG=my\.toml \.venv/bin/python ([^`]*)`", README.read_text())
     arguments: Sequence[str] = [*command.split(), "-q", "-p", "no:cacheprovider"]
     environment = {"DBCONFIG": str(tmp_path / "my.toml"), "DB_PASSWORD": "pw", "ACCEPTANCE_CONNECTIONS": "20"}
     done = subprocess.run(
