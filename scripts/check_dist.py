@@ -1,11 +1,12 @@
 """Check what `make dist` built: `python -m scripts.check_dist dist`, with a sdist and a wheel in that directory.
 
-The wheel must hold all that the package needs at run time, be the one that the sdist builds, and pass the tests as users install it:
-in an environment of its own, in a directory without the sources.
+The wheel was built from the sdist. It must be the one that the sources build, hold all that the package needs, and pass
+the tests as users install it: in an environment of its own, in a directory without the sources.
 """
 
 from __future__ import annotations
 
+import configparser
 import os
 import shutil
 import subprocess
@@ -43,40 +44,33 @@ def main(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     with tempfile.TemporaryDirectory() as given:
         room = Path(given)
-        _look_inside(wheel, room / "inside")
-        tree = _unpacked(sdist, room)
-        _build_again(wheel, tree, room / "again")
+        _look_inside(wheel)
+        _build_again(wheel, room)
+        with tarfile.open(sdist) as archive:
+            archive.extractall(room, filter="data")
+        tree = room / sdist.name.removesuffix(".tar.gz")
         shutil.rmtree(tree / "src")
         _test(wheel, tree, room / "venv")
 
 
-def _look_inside(wheel: Path, room: Path) -> None:
+def _look_inside(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        lacking = missing(archive.namelist(), _SOURCES)
-        archive.extractall(room)
-    if lacking:
-        sys.exit(f"{wheel.name} lacks {', '.join(lacking)}")
-    said = (next(room.glob("*.dist-info")) / "entry_points.txt").read_text()
-    found = {
-        head.strip("[]"): dict(line.split(" = ") for line in lines)
-        for head, *lines in (section.splitlines() for section in said.strip().split("\n\n"))
-    }
+        names = archive.namelist()
+        if lacking := missing(names, _SOURCES):
+            sys.exit(f"{wheel.name} lacks {', '.join(lacking)}")
+        said = archive.read(next(name for name in names if name.endswith(".dist-info/entry_points.txt"))).decode()
+    parser = configparser.ConfigParser(delimiters=("=",))
+    parser.read_string(said)
+    found = {section: dict(parser[section]) for section in parser.sections()}
     wanted = entry_points(tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"])
     if found != wanted:
         sys.exit(f"{wheel.name} has the entry points {found}, not {wanted}")
 
 
-def _unpacked(sdist: Path, room: Path) -> Path:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(room, filter="data")
-    return room / sdist.name.removesuffix(".tar.gz")
-
-
-def _build_again(wheel: Path, tree: Path, room: Path) -> None:
-    for source, out in (("sdist", tree), ("tree", _ROOT)):
-        _run(sys.executable, "-m", "build", "--wheel", "--outdir", str(room / source), str(out))
-        if (room / source / wheel.name).read_bytes() != wheel.read_bytes():
-            sys.exit(f"the {source} builds another {wheel.name}")
+def _build_again(wheel: Path, room: Path) -> None:
+    _run(sys.executable, "-m", "build", "--wheel", "--outdir", str(room), str(_ROOT))
+    if (room / wheel.name).read_bytes() != wheel.read_bytes():
+        sys.exit(f"the sources build another {wheel.name}: what does the sdist lack?")
 
 
 def _test(wheel: Path, tree: Path, room: Path) -> None:
