@@ -1,4 +1,4 @@
-"""The lock has every package that developing takes, in a version that pyproject.toml allows, and with hashes; `make lock` renews it."""
+"""The lock has every package that developing takes, as pyproject.toml allows it, and with hashes; `make lock` renews it."""
 
 from __future__ import annotations
 
