@@ -7,14 +7,17 @@ ARGS ?=
 MINUTES ?= 30
 
 BIN = $(VENV)/bin
+OLDEST = .venvs/minimum
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: help test test-all pytest lint format demo bench chaos chaos-page soak docs install servers clean
+.PHONY: help test test-all pytest lint format demo bench chaos chaos-page soak docs install servers dist lock \
+    test-minimum clean
 
 help:
 	@echo "make test      lint, then every test against real servers (ARGS='-k race' goes to pytest)"
 	@echo "make test-all  every test under each Python of $(VERSIONS) that is found"
-	@echo "make lint      ruff, mypy, pyright and import-linter"
+	@echo "make test-minimum  what needs no server, and each driver's suite, on the oldest dependencies that are allowed"
+	@echo "make lint      ruff, mypy, pyright, import-linter, and an audit of the dependencies"
 	@echo "make format    let ruff mend what it can"
 	@echo "make demo      watch a cluster lose nodes"
 	@echo "make bench     measure what connects and leases cost, beside the peers (ARGS='--list', ARGS='tail --quick')"
@@ -22,6 +25,8 @@ help:
 	@echo "make chaos-page  the page and the pictures of docs/explanation, from the last run"
 	@echo "make soak      random faults for MINUTES=30, from a printed seed"
 	@echo "make docs      build the pages of docs/ into build/docs, warnings are errors"
+	@echo "make dist      build dist/ and test the wheel that is in it"
+	@echo "make lock      pin the newest dependencies in requirements/development.txt"
 	@echo "make clean     remove environments and caches"
 
 test: install servers
@@ -38,6 +43,15 @@ test-all: servers
 	    fi; \
 	done
 
+# tests/test_docs.py is left out: pages list the exceptions of the newest asyncpg.
+test-minimum: servers
+	rm -rf $(OLDEST)
+	scripts/make-venv.sh $(PYTHON) $(OLDEST)
+	$(OLDEST)/bin/python scripts/minimum.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --editable '.[all]' --group test --constraint $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m 'not integration' --ignore tests/test_docs.py $(ARGS)
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup tests/integration/test_driver_suite.py $(ARGS)
+
 pytest: install servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
@@ -47,6 +61,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/audit.py
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -67,6 +82,18 @@ chaos: $(VENV)/.installed-bench servers
 
 chaos-page: $(VENV)/.installed-bench
 	$(BIN)/python -m chaos.page chaos-results/chaos.json
+
+dist: $(VENV)/.installed-release servers
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m scripts.check_dist dist
+
+# Neither a registry's address nor a path is written, so that every machine writes the same.
+lock: $(VENV)/.installed-release
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --all-extras \
+	    --group dev --group bench --group docs --group release --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-annotate --custom-compile-command 'make lock' --output-file requirements/development.txt
 
 soak: $(VENV)/.installed-bench servers
 	$(BIN)/python -m chaos.soak --minutes $(MINUTES) $(ARGS)
@@ -95,6 +122,11 @@ $(VENV)/.installed-bench: pyproject.toml
 $(VENV)/.installed-docs: pyproject.toml
 	scripts/make-venv.sh $(PYTHON) $(VENV)
 	$(INSTALL) '.[all]' --group docs
+	@touch $@
+
+$(VENV)/.installed-release: pyproject.toml
+	scripts/make-venv.sh $(PYTHON) $(VENV)
+	$(INSTALL) . --group release
 	@touch $@
 
 clean:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+import aioclustersql
 from aioclustersql import Cluster, Target, errors, events
 from aioclustersql.config import load
 from aioclustersql.config.tables import ClusterSection, File, MonitorSection, NodeTable, PoolSection, Table
 from scripts import docs_commands, docs_parts, metrics_parts, render_docs
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+GUIDE = ROOT / "CONTRIBUTING.md"
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", GUIDE, *sorted((ROOT / "docs").rglob("*.md")))
 SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
 ERRORS = (ROOT / "docs" / "reference" / "errors.md").read_text()
 
@@ -104,12 +106,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [path for path in paths if path and not (page.parent / path).exists()] == []
 
 
-def test_the_make_targets_of_the_readme_exist() -> None:
-    wanted = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
-    assert wanted >= {"demo", "test"}
+@pytest.mark.parametrize(("page", "least"), [(ROOT / "README.md", {"demo", "test"}), (GUIDE, {"dist", "lock", "test-minimum"})])
+def test_the_make_targets_of_a_page_exist(page: Path, least: set[str]) -> None:
+    wanted = set(re.findall(r"\bmake ([a-z-]+)", page.read_text()))
+    assert wanted >= least
     assert wanted <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def test_the_changelog_has_the_version_of_the_package() -> None:
+def test_the_changelog_and_the_package_have_the_version_of_pyproject() -> None:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    assert aioclustersql.__version__ == project["version"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import aioclustersql
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "how-to" / "monitor.md"
 SHOWN = """
@@ -35,5 +37,5 @@ def test_links_lead_somewhere(page: Path):
 
 def test_the_loggers_of_the_page_are_those_of_the_library():
     named = set(re.findall(r"^\| `(aioclustersql[.\w]*)` \|", PAGE.read_text(), re.MULTILINE))
-    source = "".join(path.read_text() for path in (DOCS.parent / "src").rglob("*.py") if "demo" not in path.parts)
+    source = "".join(path.read_text() for path in Path(aioclustersql.__file__).parent.rglob("*.py") if "demo" not in path.parts)
     assert named == set(re.findall(r'getLogger\("([^"]+)"\)', source))
