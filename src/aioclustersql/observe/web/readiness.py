@@ -46,4 +46,6 @@ def _state(node: NodeStats) -> str:
     health = "draining" if node.draining else str(node.health)
     if node.health is Health.UP and (node.degraded or node.avoided):
         health += ", degraded" if node.degraded else ", avoided"
-    return f"{health} since {clock(node.since)} UTC, {node.role}" + (f" ({node.cause})" if node.cause else "")
+    if node.observed or node.last_success or node.cause:  # else nothing is known yet
+        health += f" since {clock(node.since)} UTC"
+    return f"{health}, {node.role}" + (f" ({node.cause})" if node.cause else "")
