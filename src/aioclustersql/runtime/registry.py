@@ -222,7 +222,8 @@ class Registry(Generic[C]):
         old, member.role, member.timeline = member.role, role, timeline
         if old is Role.PRIMARY and role is Role.PEER:
             return  # a fuller look at what a cheap check saw: no change
-        member.changed()
+        if old is not Role.UNKNOWN:
+            member.changed()
         self.journal.role(member, old, role, known=old is not Role.UNKNOWN)
 
     def admitted(self, member: Member[C]) -> None:
