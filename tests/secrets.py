@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from aioclustersql import Cluster
+from aioclustersql import Cluster, Node
 from aioclustersql.events import Event
 from aioclustersql.failure import FailureKind
 from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, FakeServer
@@ -52,16 +52,19 @@ class Plant:
         for server in self.driver:
             server.outcome = "ok"
 
-    def cluster(self, **settings: Any) -> Cluster[FakeConnection]:
-        """A cluster over the nodes, whose events are kept."""
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes as they are configured."""
         given: dict[str, tuple[str, dict[str, Any]]] = {
             "url": (f"fake://app:{SECRETS['url']}@url/test", {}),
             "option": ("fake://app@option/test", {"password": SECRETS["option"]}),
             "function": ("fake://app@function/test", {"password": self._password}),
         }
-        cluster: Cluster[FakeConnection] = Cluster(driver=self.driver, **settings)
-        for name, (dsn, options) in given.items():
-            cluster.add_node(name, dsn, connect_options=options)
+        return tuple(Node(name, dsn, connect_options=options) for name, (dsn, options) in given.items())
+
+    def cluster(self, **settings: Any) -> Cluster[FakeConnection]:
+        """A cluster over the nodes, whose events are kept."""
+        cluster: Cluster[FakeConnection] = Cluster(self.nodes, driver=self.driver, **settings)
         cluster.subscribe(self.events.append)
         return cluster
 

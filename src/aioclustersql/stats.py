@@ -51,7 +51,9 @@ class NodeStats:
     writer: bool | None
     """With `writers=N`: whether it is one of those that take the writes."""
     cause: str | None
-    """Why it is not up, or is not taken for the primary that it claims to be, or is degraded."""
+    """Why it is not up, or is not taken for the primary that it claims to be, or is degraded, or avoided."""
+    avoided: bool
+    """It is up, and refused its latest login within the last 10 s: it is full, or the password is wrong."""
     degraded: bool
     """It serves, but is better left alone: a donor of a state transfer, or desynced."""
     draining: bool
@@ -99,7 +101,7 @@ class NodeStats:
     observed: datetime | None
     """When the monitor last had an answer."""
     since: datetime
-    """Since when its health is what it is."""
+    """Since when it is what it is: its health, its role, whether it is degraded, avoided, or taken for a primary."""
     waiting: int
     """Callers that wait for a pooled connection and would take one of this node."""
     interrupted: int

@@ -1,101 +1,126 @@
-"""What an operator sees on real servers: within 2 s metrics and log say which node, what and why; after healing all is clear."""
+"""What an operator sees on real servers: within 2 s all windows say which node, what, since when and why; then all is clear."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from aioclustersql import Cluster
 from aioclustersql.demo.postgres import PostgresCluster
-from aioclustersql.observe.prometheus import render
+from chaos.crowd import CROWD, Crowd
 from tests.integration.support import Engine, Galera, Postgres, until
+from tests.integration.windows import Told, Windows
 from tests.servers.galera import GaleraCluster
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_leaked_sockets")]
 
-WITHIN = 2.0
+FROZEN = Told("down", {"up": 0, "health down": 1}, "up -> down: no answer to a probe", "no answer to a probe", ready=False)
+KILLED = Told("down", {"up": 0, "health down": 1}, "up -> down: .*[Cc]onnect", "[Cc]onnect", ready=False)
+
+ROLE = "do $$ begin create role app login; exception when duplicate_object then null; end $$"
 
 
-class Operator:
-    """Looks at a cluster's metrics and its log."""
-
-    def __init__(self, cluster: Cluster[Any], log: pytest.LogCaptureFixture) -> None:
-        self.cluster = cluster
-        self.log = log
-
-    def value(self, metric: str, node: str, **labels: str) -> float | None:
-        """What a scrape says of a node."""
-        for family in text_string_to_metric_families(render(self.cluster)[0].decode()):
-            for sample in family.samples:
-                if sample.name == f"aioclustersql_node_{metric}" and {"node": node, **labels}.items() <= sample.labels.items():
-                    return sample.value
-        return None
-
-    async def sees(self, what: Callable[[], bool], line: str, within: float = WITHIN) -> None:
-        """Both the metrics and the log say it in that time."""
-
-        async def both() -> bool:
-            return re.search(line, self.log.text) is not None and what()  # a scrape takes milliseconds of the loop
-
-        await until(both, f"{line!r} is not in the log, or not in the metrics:\n{self.log.text}", within)
-
-    async def all_clear(self, engine: Engine) -> None:
-        """Every node is up."""
-
-        async def clear() -> bool:
-            names = [node.name for node in engine.nodes]
-            healthy = all(self.value("up", name) == 1 and self.value("degraded", name) == 0 for name in names)
-            return healthy and all(self.value("observed_timestamp_seconds", name) for name in names)
-
-        await until(clear, f"not all is clear: {self.cluster.stats()}", 30.0)
-        self.log.clear()
+@asynccontextmanager
+async def windows(engine: Engine, log: pytest.LogCaptureFixture) -> AsyncIterator[tuple[Cluster[Any], Windows]]:
+    """All of them, on a cluster of an application's user, when all is clear."""
+    log.set_level(logging.INFO, "aioclustersql")
+    urls = {node.name: engine.user_url(node.port) for node in engine.nodes}
+    async with Cluster(urls, target=engine.any_node) as cluster, Windows(cluster, engine, log) as seen:
+        await seen.are_clear(10.0)
+        seen.mark()
+        yield cluster, seen
 
 
-async def test_a_galera_node_that_is_desynced_frozen_and_killed(galera: GaleraCluster, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "aioclustersql")
+@asynccontextmanager
+async def crowded(cluster: Cluster[Any], node: Any, kill: str, **options: Any) -> AsyncIterator[None]:
+    """A node that has no connection left for us: strangers have them all, and the sessions that we had are killed."""
+    crowd = Crowd(node, mysql=cluster.stats().driver == "aiomysql")
+    try:
+        await crowd.come()
+
+        async def refused() -> bool:  # whoever comes first gets what a killed session leaves
+            if not cluster.stats().nodes[node.name].avoided:
+                await asyncio.to_thread(node.sql, kill, **options)
+            return cluster.stats().nodes[node.name].avoided
+
+        await until(refused, "it still lets us in")
+        yield
+    finally:
+        await crowd.leave()
+
+
+async def test_every_window_tells_what_befalls_a_galera_node(galera: GaleraCluster, caplog: pytest.LogCaptureFixture) -> None:
     engine = Galera(galera)
     node = engine.nodes[1]
-    async with engine.cluster() as cluster:
-        see = Operator(cluster, caplog)
-        await see.all_clear(engine)
-
+    async with windows(engine, caplog) as (cluster, seen):
         await asyncio.to_thread(node.sql, "SET GLOBAL wsrep_desync=ON")
-        await see.sees(lambda: see.value("degraded", node.name) == 1, rf"node {node.name}: degraded.*desynced")
+        await seen.tell(node.name, Told("degraded", {"up": 1, "degraded": 1}, "degraded.*desynced", "desynced"))
         await asyncio.to_thread(node.sql, "SET GLOBAL wsrep_desync=OFF")
-        await see.sees(lambda: see.value("degraded", node.name) == 0, rf"node {node.name}: no longer degraded")
+        await seen.are_clear()
 
+        seen.mark()
+        await asyncio.to_thread(node.sql, "SET GLOBAL read_only=1")
+        demoted = Told("up", {"role read-only": 1}, "role peer -> read-only", role="read-only", ready=False)
+        await seen.tell(node.name, demoted)
+        await asyncio.to_thread(node.sql, "SET GLOBAL read_only=0")
+        await seen.are_clear()
+
+        seen.mark()
+        await asyncio.to_thread(node.sql, "SET GLOBAL max_connections=20")
+        full = Told("avoided", {"up": 1, "avoided": 1}, "a login failed: .*1040", "1040")
+        async with crowded(cluster, node, "KILL CONNECTION USER plain"):
+            await seen.tell(node.name, full)
+        await seen.are_clear()
+        assert "logins succeed again" in caplog.text
+
+        seen.mark()
         node.freeze()
-        await see.sees(
-            lambda: see.value("health", node.name, health="down") == 1, rf"{node.name}: up -> down: no answer to a probe"
-        )
+        await seen.tell(node.name, FROZEN)
         node.thaw()
-        await see.all_clear(engine)
+        await seen.are_clear(20.0)
 
+        seen.mark()
         node.kill9()
-        await see.sees(lambda: see.value("up", node.name) == 0, rf"{node.name}: up -> down: .*[Cc]onnect")
+        await seen.tell(node.name, KILLED)
         await asyncio.to_thread(node.restart)
-        await see.sees(lambda: see.value("up", node.name) == 1, rf"node {node.name}: .* -> up", 20.0)
+        await seen.are_clear(20.0)
 
 
-async def test_a_primary_that_is_killed_and_a_standby_that_is_promoted(
+async def test_every_window_tells_what_befalls_postgres_nodes(
     postgres: PostgresCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "aioclustersql")
+    await asyncio.to_thread(postgres.primary.sql, ROLE)
+    await asyncio.to_thread(postgres.wait_replayed)
     engine = Postgres(postgres)
-    primary, standby = postgres.primary, postgres.standbys[0]
-    async with engine.cluster() as cluster:
-        see = Operator(cluster, caplog)
-        await see.all_clear(engine)
-        assert see.value("role", primary.name, role="primary") == 1
+    primary, (heir, other) = postgres.primary, postgres.standbys
+    async with windows(engine, caplog) as (cluster, seen):
+        heir.freeze()
+        await seen.tell(heir.name, FROZEN)
+        heir.thaw()
+        await seen.are_clear()
+
+        seen.mark()
+        full = Told("avoided", {"up": 1, "avoided": 1}, "a login failed: TooManyConn", "TooManyConn", role="standby")
+        kill = f"select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app' and application_name <> '{CROWD}'"
+        async with crowded(cluster, other, kill, database="template1"):
+            await seen.tell(other.name, full)
+        await seen.are_clear()
+        assert "logins succeed again" in caplog.text
+
+        seen.mark()
         primary.kill9()
-        await see.sees(lambda: see.value("up", primary.name) == 0, rf"node {primary.name}: up -> down: ")
-        await asyncio.to_thread(standby.promote)
-        await see.sees(
-            lambda: see.value("role", standby.name, role="primary") == 1, rf"node {standby.name}: role standby -> primary"
-        )
+        await seen.tell(primary.name, KILLED)
+        await asyncio.to_thread(heir.promote)
+        promoted = Told("up", {"role primary": 1}, "role standby -> primary", role="primary", ready=False)
+        await seen.tell(heir.name, promoted)
+
+        seen.mark()
+        await asyncio.to_thread(primary.rejoin, heir)
+        demoted = Told("up", {"up": 1, "role standby": 1, "role primary": 0}, "role primary -> standby", role="standby")
+        await seen.tell(primary.name, demoted)
+        await seen.are_clear()

@@ -1,4 +1,4 @@
-"""Planted passwords are shown nowhere: statistics, debug vars, metrics, log, spans, events, exceptions, reprs."""
+"""Planted passwords are shown nowhere: page, JSON, streams, `watch`, `check`, metrics, log, spans, exceptions, reprs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from aioclustersql import AllNodesFailed, Cluster
+from aioclustersql import AllNodesFailed, Cluster, ConfigError
 from aioclustersql.observe import debug_vars
 from aioclustersql.observe.otel import instrument
 from aioclustersql.observe.prometheus import render
 from aioclustersql.testing import FakeConnection, FakeError
+from tests.secret_windows import Looking, checked, values
 from tests.secrets import SECRETS, Plant
 
 
@@ -32,9 +33,10 @@ class Watched:
         tracers = TracerProvider(shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self.spans))
         meters = MeterProvider([self.reader], shutdown_on_exit=False)
+        self.windows = Looking(self.cluster)
         self.end = instrument(self.cluster, meter_provider=meters, tracer_provider=tracers)
 
-    def everything(self) -> list[object]:
+    async def everything(self) -> list[object]:
         metrics = self.reader.get_metrics_data()
         assert metrics is not None
         spans = [span.to_json() for span in self.spans.get_finished_spans()]
@@ -45,6 +47,8 @@ class Watched:
             render(self.cluster)[0],
             metrics.to_json(),
             *spans,
+            *values(self.plant, self.cluster),
+            *await self.windows.seen(),
         ]
 
 
@@ -54,6 +58,7 @@ async def watched(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watched]:
     made = Watched(Plant())
     yield made
     made.end()
+    await made.windows.leave()
     await made.cluster.close()
     made.plant.assert_hidden(caplog.text)
 
@@ -61,7 +66,9 @@ async def watched(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watched]:
 async def test_a_failed_connect_shows_no_password(watched: Watched, caplog: pytest.LogCaptureFixture):
     with pytest.raises(AllNodesFailed) as caught:
         await watched.cluster.connect()
-    watched.plant.assert_hidden(*watched.everything(), caught.value, caplog.text)
+    told = await watched.everything()
+    watched.plant.assert_hidden(*told, caught.value, repr(caught.value), caplog.text)
+    assert sum("no entry for app with ***" in str(each) for each in told) >= 9
     assert caplog.text.count("a login failed: RuntimeError: no entry for app with ***") == len(SECRETS)
 
 
@@ -69,7 +76,9 @@ async def test_a_cluster_whose_monitor_is_refused_shows_no_password(watched: Wat
     async with watched.cluster:
         with pytest.raises(TimeoutError) as caught:
             await watched.cluster.acquire(timeout=2)
-        watched.plant.assert_hidden(*watched.everything(), str(caught.value), caplog.text)
+        told = await watched.everything()
+        assert all("no entry for app with ***" in str(stream) for stream in told[-2:])
+        watched.plant.assert_hidden(*told, str(caught.value), caplog.text)
     assert "***" in caplog.text
 
 
@@ -82,8 +91,23 @@ async def test_a_run_that_fails_shows_no_password(watched: Watched, caplog: pyte
         with pytest.raises(FakeError) as caught:
             await watched.cluster.run(work)
         await asyncio.sleep(1)
-        watched.plant.assert_hidden(*watched.everything(), *caught.value.__notes__, caplog.text)
+        watched.plant.assert_hidden(*await watched.everything(), *caught.value.__notes__, caplog.text)
     assert [type(event).__name__ for event in watched.plant.events].count("RunRetried") == 1
+
+
+async def test_a_check_shows_no_password():
+    plant = Plant()
+    printed = await checked(plant)
+    plant.assert_hidden(*printed)
+    assert all("no entry for app with ***" in each for each in printed[:3])
+
+
+@pytest.mark.parametrize("dsn", ["fak://app:{}@url/test", "fake://app:{}@url:port/test", "app:{}@url/test"])
+def test_a_wrong_configuration_is_told_without_its_password(dsn: str):
+    plant = Plant()
+    with pytest.raises(ConfigError) as caught:
+        Cluster({"url": dsn.format(SECRETS["url"])}, driver=plant.driver)
+    plant.assert_hidden(caught.value, repr(caught.value))
 
 
 def test_the_search_finds_a_password():

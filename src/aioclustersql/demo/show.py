@@ -62,7 +62,7 @@ def node_table(console: Console) -> Table:
 
 def _role(node: NodeStats) -> str:
     """What it is, and of an old primary that it is not taken for one."""
-    ignored = node.role is Role.PRIMARY and node.health is Health.UP and node.cause is not None
+    ignored = node.role is Role.PRIMARY and node.health is Health.UP and node.cause is not None and not node.avoided
     return "old primary" if ignored else str(node.role)
 
 

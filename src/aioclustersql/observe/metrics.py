@@ -125,6 +125,13 @@ NODE: tuple[Metric[NodeStats], ...] = (
         lambda node: None if node.writer is None else node.writer,
     ),
     Metric("node.degraded", "Whether it is better left alone, though it serves: a donor, or desynced.", lambda n: n.degraded),
+    Metric("node.avoided", "Whether it is up and refuses logins: it is full, or the password is wrong.", lambda n: n.avoided),
+    Metric(
+        "node.since.timestamp",
+        "Since when its health, role or trouble is as it is (Unix time).",
+        lambda n: _moment(n.since),
+        unit="s",
+    ),
     Metric("node.draining", "Whether it is being drained.", lambda node: node.draining),
     Metric("node.lag", "How far it is behind; absent where that is not known.", lambda node: node.lag, unit="s"),
     Metric("node.lag.log", "How far it is behind in the log; absent where that is not known.", lambda n: n.lag_bytes, unit="By"),

@@ -14,7 +14,20 @@ from typing import Protocol
 from ..failure import FailureKind
 from ..node import Health
 
-__all__ = ["AVOID", "DOUBTFUL", "HARD", "SILENT", "Breaker", "Rng", "Signal", "avoid_for", "login_signal", "step"]
+__all__ = [
+    "AVOID",
+    "DOUBTFUL",
+    "HARD",
+    "REFUSED",
+    "REFUSED_FOR",
+    "SILENT",
+    "Breaker",
+    "Rng",
+    "Signal",
+    "avoid_for",
+    "login_signal",
+    "step",
+]
 
 SOFT_LIMIT = 3
 """So many soft failures in a row open the breaker."""
@@ -23,6 +36,10 @@ OPEN_FIRST, OPEN_MAX = 0.5, 5.0
 AVOID: Mapping[FailureKind, float] = {FailureKind.OVERLOADED: 1.0, FailureKind.CONFIGURATION: 5.0, FailureKind.OTHER: 1.0}
 """Seconds for which a node goes to the end of the order after such a failure."""
 
+REFUSED = frozenset({FailureKind.OVERLOADED, FailureKind.CONFIGURATION})
+"""A login that fails so was refused by a server that is up: it is full, or does not know us."""
+REFUSED_FOR = 10.0
+"""Seconds after the latest refusal in which a node counts as refusing; a monitor that is refused asks again within 5."""
 HARD = frozenset({FailureKind.UNREACHABLE, FailureKind.NOT_READY, FailureKind.HOST_BLOCKED})
 """A login that fails so proves that the node serves nobody now."""
 SILENT = frozenset({FailureKind.UNREACHABLE, FailureKind.TIMEOUT})
@@ -124,7 +141,7 @@ def login_signal(kind: FailureKind) -> Signal | None:
     """What a failed *login* says about the node; `None`: nothing. A server that is full or refuses a password is up."""
     if kind in HARD:
         return Signal.HARD_FAILURE
-    if kind in (FailureKind.OVERLOADED, FailureKind.CONFIGURATION):
+    if kind in REFUSED:
         return Signal.SUCCESS
     return Signal.SOFT_FAILURE if kind in SOFT else None
 

@@ -39,6 +39,7 @@ class Findings(Generic[C]):
         elif member.avoid_until == math.inf:
             member.avoid_until = 0.0
         if (before[3] is None) is not (member.degraded is None):
+            member.changed()
             registry.journal.degraded(member, member.degraded)
         changed = before != (member.timeline, member.lag, member.lag_bytes, member.degraded)
         if seen.role not in (Role.UNKNOWN, member.role):

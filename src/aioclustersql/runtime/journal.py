@@ -99,6 +99,11 @@ class Journal:
         if member.usable:  # else the line of its health says it
             self._repeated(_nodes, logging.WARNING, ("login", member.name), f"node {member.name}: a login failed: {error}")
 
+    def admitted(self, member: Member[Any]) -> None:
+        """Logins succeed again after they were refused."""
+        self._repeats.forget(("login", member.name))
+        self._say(_nodes, logging.INFO, f"node {member.name}: logins succeed again")
+
     def session_lost(self, member: Member[Any], error: str) -> None:
         """A connection failed in use."""
         self._repeated(_nodes, logging.DEBUG, ("session", member.name), f"node {member.name}: a connection was lost: {error}")

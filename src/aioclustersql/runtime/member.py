@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..drivers.base import Endpoint
 from ..node import Health, Node, Role
-from ..policy.health import Breaker
+from ..policy.health import REFUSED_FOR, Breaker
 from ..policy.histogram import Tally
 from ..policy.latency import LoginLatency
 from ..policy.ranking import Fits, fits
@@ -81,7 +81,10 @@ class Member(Generic[C]):
         self.latency = LoginLatency()
         self.breaker = Breaker()
         self.since = datetime.now(UTC)
-        """Since when its health is what it is."""
+        """Since when its health, role or trouble is what it is."""
+        self.refusal: str | None = None
+        """Why the latest login was refused, though it is up."""
+        self.refused_at = float("-inf")
         self.usable = True
         self.role = Role.UNKNOWN
         self.avoid_until = 0.0
@@ -114,6 +117,28 @@ class Member(Generic[C]):
         """Work out `fits` after its role or its place among the others changed; whether that changed anything."""
         before, self.fits = self.fits, fits(self.role, writer=self.writer, superseded=self.superseded is not None)
         return self.fits != before
+
+    def changed(self) -> None:
+        """Its health, its role or its trouble is another from now on."""
+        self.since = datetime.now(UTC)
+
+    def refuse(self, cause: str, now: float) -> None:
+        """It is up and refused a login."""
+        if self.refused(now) is None:
+            self.changed()
+        self.refusal, self.refused_at = cause, now
+
+    def admit(self) -> bool:
+        """It let us in; whether it had refused that before."""
+        if self.refusal is None:
+            return False
+        self.refusal = None
+        self.changed()
+        return True
+
+    def refused(self, now: float) -> str | None:
+        """Why it lets nobody in, as far as was seen lately."""
+        return self.refusal if now < self.refused_at + REFUSED_FOR else None
 
     @property
     def load(self) -> int:

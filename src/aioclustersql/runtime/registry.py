@@ -18,7 +18,7 @@ from ..drivers.base import Driver, Endpoint
 from ..errors import ConfigError, NodeNotFit, UnknownNode
 from ..failure import FailureKind
 from ..node import Health, Node, Role
-from ..policy.health import DOUBTFUL, SILENT, Breaker, Signal, avoid_for, login_signal, step
+from ..policy.health import DOUBTFUL, REFUSED, SILENT, Breaker, Signal, avoid_for, login_signal, step
 from ..policy.latency import CROWD
 from .bus import Bus
 from .failures import describe, labelled
@@ -207,6 +207,7 @@ class Registry(Generic[C]):
         member.heard_at = now
         member.avoid_until = 0.0 if member.degraded is None else math.inf
         member.last_success = datetime.now(UTC)
+        self.admitted(member)
         self._login_signal(member, Signal.SUCCESS, now)
         old = member.role
         # A cheap check sees only that the node takes writes; that it is one of many was learnt by a fuller one.
@@ -221,7 +222,14 @@ class Registry(Generic[C]):
         old, member.role, member.timeline = member.role, role, timeline
         if old is Role.PRIMARY and role is Role.PEER:
             return  # a fuller look at what a cheap check saw: no change
+        if old is not Role.UNKNOWN:
+            member.changed()
         self.journal.role(member, old, role, known=old is not Role.UNKNOWN)
+
+    def admitted(self, member: Member[C]) -> None:
+        """A login succeeded."""
+        if member.admit():
+            self.journal.admitted(member)
 
     def login_failed(self, attempt: Attempt[C], exc: BaseException, seconds: float, now: float, *, of_the_node: bool) -> None:
         """A login failed. `of_the_node`: the failure says something about the node (a failing `init` does not)."""
@@ -237,6 +245,8 @@ class Registry(Generic[C]):
         kind = self.driver.classify(exc)
         if pause := avoid_for(kind):
             member.avoid_until = now + pause
+        if kind in REFUSED:
+            member.refuse(error, now)
         if (signal := login_signal(kind)) is not None:
             self._login_signal(member, signal, now, error)
             if not member.usable and kind in SILENT:
@@ -329,7 +339,7 @@ class Registry(Generic[C]):
             return
         if after.health is not Health.UP:
             self.unsettled.add(member)
-        member.since = datetime.now(UTC)
+        member.changed()
         self.journal.health(member, before, after, good=(after.closed and signal is Signal.SUCCESS) or signal is Signal.PROBE)
         if before.closed is after.closed:
             return

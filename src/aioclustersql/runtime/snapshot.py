@@ -63,6 +63,7 @@ def node_stats(member: Member[Any], book: Book | None, now: float, *, waiting: i
     """One node as it is now."""
     counters = member.counters
     attempts = tuple(member.attempts)
+    refused = member.refused(now)
     return NodeStats(
         name=member.name,
         address=member.endpoint.address,
@@ -70,7 +71,8 @@ def node_stats(member: Member[Any], book: Book | None, now: float, *, waiting: i
         health=member.breaker.health,
         role=member.role,
         writer=member.writer,
-        cause=member.breaker.cause or member.superseded or member.degraded,
+        cause=member.breaker.cause or member.superseded or member.degraded or refused,
+        avoided=refused is not None,
         degraded=member.degraded is not None,
         draining=member.draining,
         connections=counters.connections,

@@ -93,6 +93,7 @@ class Standing(Generic[C]):
         for member in members:
             before, member.superseded = member.superseded, causes.get(member.name)
             if (member.superseded is None) is not (before is None):
+                member.changed()
                 self._journal.superseded(member, member.superseded)
 
     def _elect(self, members: Sequence[Member[C]], count: int) -> None:

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..failure import FailureKind
-from ..policy.health import HARD, SOFT, SOFT_LIMIT, avoid_for
+from ..policy.health import HARD, REFUSED, SOFT, SOFT_LIMIT, avoid_for
 from ..policy.verdict import FAST, LATE, RENEW, SLOWER, Verdict, Window, is_late, judge, pause, renew_after
 from .attempt import GOODBYE
 from .failures import describe
@@ -32,8 +32,6 @@ _TICK = 1e-6
 """A timer may fire a clock tick early."""
 _COARSE = 0.01
 """The operating system tells in milliseconds how long ago bytes came; so much later they must have come to be proof."""
-_UP = frozenset({FailureKind.OVERLOADED, FailureKind.CONFIGURATION})
-"""A login that is refused so was refused by a server that is up."""
 _LOST = frozenset({*SOFT, FailureKind.UNREACHABLE, FailureKind.FOUND_CLOSED, FailureKind.IDLE_CLOSED})
 """A probe that fails so has lost its connection."""
 _BEHIND = frozenset({FailureKind.LOCK_TIMEOUT, FailureKind.INTERRUPTED})
@@ -214,6 +212,7 @@ class Watch(Generic[C]):
         assert login is not None  # noqa: S101 - the caller has seen it
         if (error := login.error) is None:
             line.take_login()
+            self._registry.admitted(self.member)
             return True
         line.login = None
         self._failed(self._registry.driver.classify(error), describe(error, login.secret), now)
@@ -231,7 +230,8 @@ class Watch(Generic[C]):
         else:
             self._registry.note_error(self.member, cause)
             self._registry.journal.login_failed(self.member, cause)
-            if kind in _UP:
+            if kind in REFUSED:
+                self.member.refuse(cause, now)
                 self._spoke(now)
                 self._findings.answered(self.member, now)
 

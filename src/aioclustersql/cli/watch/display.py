@@ -18,7 +18,7 @@ from ...demo.score import sparkline
 from ...demo.show import node_cells, node_table, strokes
 from ...node import Health
 from ...observe.web.history import latency_of
-from ...observe.web.words import age
+from ...observe.web.words import age, clock
 from ...stats import ClusterStats, NodeStats
 from ..running import print_json, printable
 from .sources import Message
@@ -74,7 +74,7 @@ class Lines:
         if kind == "stats":
             for cluster in data:
                 stats = _STATS.validate_python(cluster)
-                said = f"{stats.name}: " + ", ".join(f"{node.name} {node.health} {node.role}" for node in stats.nodes.values())
+                said = f"{stats.name}: " + ", ".join(f"{node.name} {_state(node)} {node.role}" for node in stats.nodes.values())
                 if self._last.get(stats.name) != said:
                     self._last[stats.name] = said
                     self._print(datetime.now(UTC).isoformat(), said)
@@ -160,18 +160,23 @@ def _table(console: Console, stats: ClusterStats, history: dict[tuple[str, str],
     return table
 
 
+def _state(node: NodeStats) -> str:
+    return f"{node.health}{' (degraded)' if node.degraded else ' (avoided)' if node.avoided else ''}"
+
+
 def _lag(node: NodeStats) -> str:
     return "-" if node.lag is None else f"{node.lag:.1f} s"
 
 
 def _why(node: NodeStats) -> str:
-    """Why it is not at its best; of one that is well again, its last error."""
-    words = ["draining"] if node.draining else []
+    """Since when it is what it is; why it is not at its best, or of one that is well again, its last error."""
+    words = [f"since {clock(node.since)}"] if node.observed or node.last_success or node.cause else []
+    words += [word for word in ("draining", "degraded", "avoided") if getattr(node, word)]
     if node.cause:
         words.append(node.cause)
     elif node.last_error_message:
         words.append(f"last: {node.last_error_message}")
-    if node.last_error is not None and (node.cause or node.last_error_message):
+    if node.last_error is not None and not node.cause and node.last_error_message:
         words.append(age(node.last_error, datetime.now(UTC)))
     return ", ".join(words)
 

@@ -6,10 +6,12 @@ Its routes, relative to where it is mounted (every GET answers HEAD, too):
 
     GET  /              the page: live by /events, else by polling /page.json; a plain table without JavaScript
     GET  /healthz       200 "ok" while this process answers; asks neither the database nor the clusters
-    GET  /readyz        200 or 503, {"ready": bool, "clusters": {name: {"ready": bool, "reason": str | null}}}
+    GET  /readyz        200 or 503, {"ready": bool, "clusters": {name: {"ready": bool, "reason": str | null,
+                        "nodes": {name: str}}}}
     GET  /metrics       Prometheus (extra `prometheus`; without it 501 and the extra's name)
     GET  /debug/vars    the original's expvar names, as JSON
-    GET  /stats.json    [cluster, ...]: each `ClusterStats.as_dict()` with two keys more, "ready": bool, "reason": str | null
+    GET  /stats.json    [cluster, ...]: each `ClusterStats.as_dict()` with "ready": bool, "reason": str | null,
+                        "states": {name: str} more
     GET  /events        server-sent events; see below
     GET  /page.json     what the page shows, as text that is ready to be shown; for the page alone
     POST /nodes/{cluster}/{node}/drain|resume|expire    with `Authorization: Bearer TOKEN`; drain?timeout=SECONDS (30)

@@ -51,8 +51,11 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """GET /readyz: every cluster has the nodes that it needs; else 503, and why."""
-    clusters = {each["name"]: {"ready": each["ready"], "reason": each["reason"]} for each in _streams(request).stats()}
+    """GET /readyz: every cluster has the nodes that it needs; else 503, and why; and what each node is, since when."""
+    clusters = {
+        each["name"]: {"ready": each["ready"], "reason": each["reason"], "nodes": each["states"]}
+        for each in _streams(request).stats()
+    }
     ready = all(each["ready"] for each in clusters.values())
     return JSONResponse({"ready": ready, "clusters": clusters}, status_code=200 if ready else 503)
 

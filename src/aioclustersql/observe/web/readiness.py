@@ -36,13 +36,16 @@ def snapshot(clusters: Sequence[Cluster[Any]], readiness: Readiness) -> list[dic
     for cluster in clusters:
         stats = cluster.stats()
         reason = readiness.reason(cluster, stats)
-        answer.append({**stats.as_dict(), "ready": reason is None, "reason": reason})
+        states = {name: _state(node) for name, node in stats.nodes.items()}
+        answer.append({**stats.as_dict(), "ready": reason is None, "reason": reason, "states": states})
     return answer
 
 
 def _state(node: NodeStats) -> str:
     """What it is, since when, and why."""
     health = "draining" if node.draining else str(node.health)
-    if node.health is not Health.UP:
+    if node.health is Health.UP and (node.degraded or node.avoided):
+        health += ", degraded" if node.degraded else ", avoided"
+    if node.observed or node.last_success or node.cause:  # else nothing is known yet
         health += f" since {clock(node.since)} UTC"
     return f"{health}, {node.role}" + (f" ({node.cause})" if node.cause else "")

@@ -83,7 +83,7 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
         "name": node.name,
         "address": node.address if node.address != node.name else "",
         "level": level,
-        "health": "draining" if node.draining else "degraded" if node.degraded and node.health is Health.UP else str(node.health),
+        "health": _health(node),
         "since": _since(node, moment),
         "cause": "" if node.cause == node.last_error_message else node.cause or "",  # told once
         "draining": node.draining,
@@ -102,6 +102,14 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
     }
 
 
+def _health(node: NodeStats) -> str:
+    if node.draining:
+        return "draining"
+    if node.health is Health.UP and (node.degraded or node.avoided):
+        return "degraded" if node.degraded else "avoided"
+    return str(node.health)
+
+
 def _level(node: NodeStats) -> str:
     if node.health is not Health.UP:
         return _LEVELS[node.health]
@@ -111,9 +119,9 @@ def _level(node: NodeStats) -> str:
 
 
 def _since(node: NodeStats, moment: datetime) -> str:
-    """Since when it is not well; nothing for one that is."""
-    if node.health is Health.UP:
-        return "" if node.observed or node.last_success else "not heard of yet"
+    """Since when it is what it is."""
+    if node.health is Health.UP and not (node.observed or node.last_success or node.cause):
+        return "not heard of yet"
     return f"since {clock(node.since)}, {age(node.since, moment)}"
 
 
