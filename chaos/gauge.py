@@ -15,7 +15,7 @@ import aiomysql
 import asyncpg
 
 from chaos.load import Unit
-from chaos.statements import STATEMENTS
+from chaos.statements import DRIVERS, STATEMENTS
 from chaos.store import Store
 
 __all__ = ["Gauge", "gauge"]
@@ -57,7 +57,7 @@ class Gauge:
         self._task = asyncio.create_task(self._write(), name="gauge")
 
     async def _write(self) -> None:
-        loop, statements = asyncio.get_running_loop(), STATEMENTS[self.store.engine.name]
+        loop, statements = asyncio.get_running_loop(), STATEMENTS[DRIVERS[self.store.engine.name]]
         while not self.over:
             unit = Unit("write", f"gauge.{len(self.units) + 1}", loop.time())
             try:

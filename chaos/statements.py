@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-__all__ = ["STATEMENTS", "Statements"]
+__all__ = ["DRIVERS", "STATEMENTS", "Statements"]
 
 
 class Statements(Protocol):
@@ -35,7 +35,7 @@ class _Mysql:
             return await cursor.fetchone()
 
 
-class _Postgres:
+class _Asyncpg:
     async def append(self, conn: Any, table: str, key: str) -> None:
         await conn.execute(f"INSERT INTO {table} (k) VALUES ($1)", key)
 
@@ -43,5 +43,16 @@ class _Postgres:
         return await conn.fetchval(f"SELECT MAX(id) FROM {table}")
 
 
-STATEMENTS: Mapping[str, Statements] = {"galera": _Mysql(), "postgres": _Postgres()}
-"""By engine: for connections of aiomysql, and of asyncpg."""
+class _Psycopg:
+    async def append(self, conn: Any, table: str, key: str) -> None:
+        await conn.execute(f"INSERT INTO {table} (k) VALUES (%s)", (key,))
+
+    async def read(self, conn: Any, table: str) -> object:
+        return await (await conn.execute(f"SELECT MAX(id) FROM {table}")).fetchone()
+
+
+DRIVERS: Mapping[str, str] = {"galera": "aiomysql", "postgres": "asyncpg"}
+"""By engine, the driver that is used unless another is asked for."""
+
+STATEMENTS: Mapping[str, Statements] = {"aiomysql": _Mysql(), "asyncmy": _Mysql(), "asyncpg": _Asyncpg(), "psycopg": _Psycopg()}
+"""By driver."""

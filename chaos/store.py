@@ -14,7 +14,7 @@ from typing import Any
 
 from aioclustersql import Cluster
 from chaos.engine import Engine, Galera
-from chaos.statements import STATEMENTS
+from chaos.statements import DRIVERS, STATEMENTS
 
 __all__ = ["Store", "store_of"]
 
@@ -41,11 +41,11 @@ class Store(ABC):
 
     async def append(self, conn: Any, key: str) -> None:
         """Add a key, in whatever transaction is open."""
-        await STATEMENTS[self.engine.name].append(conn, self.name, key)
+        await STATEMENTS[DRIVERS[self.engine.name]].append(conn, self.name, key)
 
     async def read(self, conn: Any) -> object:
         """Look at the newest row."""
-        return await STATEMENTS[self.engine.name].read(conn, self.name)
+        return await STATEMENTS[DRIVERS[self.engine.name]].read(conn, self.name)
 
     def cluster(self, **options: Any) -> Cluster[Any]:
         """A cluster over the engine's nodes, for loads on this table; `Engine.cluster`'s options."""

@@ -21,16 +21,20 @@ _OURS: Mapping[str, str] = {
     "aioclustersql connect": "chaos.clients.ours:Connect",
 }
 
-OURS = frozenset(_OURS)
+_OTHER_DRIVERS: Mapping[str, str] = {"galera": "asyncmy", "postgres": "psycopg"}
+
+OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values())])
 """The names of our own clients: the ones that have to keep the bounds."""
 
 
 def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
     """By name, what makes each client for this engine ("galera" or "postgres"); ours come first."""
     ours = {name: partial(_make, where, engine) for name, where in _OURS.items()}
-    return {**ours, **peers(engine)}
+    other = _OTHER_DRIVERS[engine]
+    run = "aioclustersql run"
+    return {**ours, f"{run}, {other}": partial(_make, _OURS[run], engine, other), **peers(engine)}
 
 
-def _make(where: str, engine: str) -> Client:
-    factory: Callable[[str], Client] = pkgutil.resolve_name(where)
-    return factory(engine)
+def _make(where: str, *arguments: str) -> Client:
+    factory: Callable[..., Client] = pkgutil.resolve_name(where)
+    return factory(*arguments)

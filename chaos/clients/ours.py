@@ -15,11 +15,9 @@ from aioclustersql.errors import AllNodesFailed, ClusterError, TransactionOutcom
 from aioclustersql.events import Event, HealthChanged
 from aioclustersql.node import Health
 from aioclustersql.policy.retry import Action, Phase, action
-from chaos.statements import STATEMENTS
+from chaos.statements import DRIVERS, STATEMENTS
 
 __all__ = ["Acquire", "Connect", "Ours", "Run", "Transaction"]
-
-_DRIVERS: Mapping[str, str] = {"galera": "aiomysql", "postgres": "asyncpg"}
 
 
 class Ours(ABC):
@@ -29,15 +27,17 @@ class Ours(ABC):
     alone = False
     """Whether a statement that gets no answer may have been carried out: it is its own COMMIT."""
 
-    def __init__(self, engine: str) -> None:
-        self._statements = STATEMENTS[engine]
-        self._driver = drivers.by_name(_DRIVERS[engine])
+    def __init__(self, engine: str, driver: str | None = None) -> None:
+        if driver is not None:
+            self.name = f"{self.name}, {driver}"
+        self._statements = STATEMENTS[driver or DRIVERS[engine]]
+        self._driver = drivers.by_name(driver or DRIVERS[engine])
         self._options: dict[str, Any] = {"autocommit": True} if engine == "galera" else {}
         self._reads = "any" if engine == "galera" else "prefer-standby"
         self._unwell: list[tuple[str, float]] = []
 
     async def open(self, urls: Mapping[str, str], table: str) -> None:
-        self.use(Cluster(urls, connect_options=self._options), table)
+        self.use(Cluster(urls, driver=self._driver, connect_options=self._options), table)
         await self.cluster.open()
 
     def use(self, cluster: Cluster[Any], table: str) -> Self:
