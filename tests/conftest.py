@@ -56,6 +56,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return {name: make for name, make in factories.items() if sys.version_info >= (3, 12) or not name.endswith("-eager")}
 
 
+_GROUPS = {
+    "galera": {"galera", "galera_cluster", "aiomysql", "asyncmy"},
+    "postgres": {"postgres", "postgres_cluster", "asyncpg", "psycopg"},
+}
+"""By the parameters that choose a test's servers; where none does, its fixtures tell."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the Galera servers, one the others."""
@@ -67,8 +74,10 @@ def _group(item: pytest.Item) -> str:
     if item.get_closest_marker("integration") is None:
         return item.path.stem
     parameters = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    if "galera" in parameters or "postgres" in parameters:
-        return "galera" if "galera" in parameters else "postgres"
+    words = {str(value) for value in parameters}
+    for group, names in _GROUPS.items():
+        if words & names:
+            return group
     return "galera" if "galera_turn" in getattr(item, "fixturenames", ()) else "postgres"
 
 
