@@ -13,7 +13,7 @@ import pytest
 from aioclustersql import Cluster
 from tests.integration.support import ENGINES, Engine, Galera, engine_of, settled, warm_up
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 CONNECTS = 1000
 AT_ONCE = 4

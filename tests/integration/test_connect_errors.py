@@ -15,7 +15,7 @@ from aioclustersql import AllNodesFailed, Cluster, Health
 from aioclustersql.events import HealthChanged
 from tests.integration.support import ENGINES, Engine, Galera, close_all, connect_one_by_one, engine_of, warm_up, watch
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 USER = "limited"
 LIMIT = 5

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.support import ENGINES, Engine, between, connect_one_by_one, engine_of, shares, warm_up
 from tests.servers.fixtures_galera import MakeProxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 
 @pytest.fixture(params=ENGINES)

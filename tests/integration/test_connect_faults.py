@@ -14,7 +14,7 @@ from tests.integration.support import ENGINES, Engine, Galera, Postgres, between
 from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.proxy import Mode, Proxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 FAULTS: tuple[Mode, ...] = ("hang", "refuse", "reset", "backlog")
 PAIRS = tuple(combinations_with_replacement(FAULTS, 2))

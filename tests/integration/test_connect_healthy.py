@@ -22,7 +22,7 @@ from tests.integration.support import (
 )
 from tests.servers.fixtures_galera import MakeProxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 WARM = 90
 """Connects after which every node is known well: 20 logins are what a percentile takes."""

@@ -14,7 +14,7 @@ from tests.integration.support import ENGINES, Engine, Galera, Postgres, connect
 from tests.servers.galera import GaleraCluster
 from tests.servers.galera_node import GaleraNode
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 
 @pytest.fixture(params=ENGINES)

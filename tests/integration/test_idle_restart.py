@@ -11,7 +11,7 @@ from aioclustersql import Cluster
 from chaos.leftovers import leftovers
 from tests.integration.support import ENGINES, Engine, Galera, engine_of, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 IDLE = 5
 

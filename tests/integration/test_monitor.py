@@ -17,7 +17,7 @@ from tests.integration.support import ENGINES, Engine, Galera, Postgres, between
 from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.galera import GaleraCluster
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 INTERVAL_AND_TIMEOUT = 1.5
 SLACK = 0.25

@@ -28,7 +28,7 @@ from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.galera import GaleraCluster
 from tests.servers.proxy import Mode, Proxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 
 DRIVERS = {Galera: "aiomysql", Postgres: "asyncpg"}

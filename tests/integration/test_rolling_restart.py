@@ -19,7 +19,7 @@ from chaos.load import load
 from chaos.store import store_of
 from tests.integration.support import ENGINES, Engine, Galera, engine_of, until, watch
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("servers_started", "no_leaked_sockets")]
 
 
 @pytest.fixture(params=ENGINES)

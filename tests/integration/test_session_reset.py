@@ -20,7 +20,7 @@ from tests.servers.galera import GaleraCluster
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets"),
+    pytest.mark.usefixtures("servers_started", "no_leaked_sockets"),
 ]
 
 

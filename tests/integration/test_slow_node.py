@@ -19,7 +19,7 @@ from tests.servers.proxy import Proxy
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.usefixtures("galera_cluster", "postgres_cluster", "no_leaked_sockets"),
+    pytest.mark.usefixtures("servers_started", "no_leaked_sockets"),
 ]
 
 NEAR, SLOW = 0.008, 0.16
