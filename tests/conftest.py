@@ -56,29 +56,25 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return {name: make for name, make in factories.items() if sys.version_info >= (3, 12) or not name.endswith("-eager")}
 
 
-_GROUPS = {
-    "galera": {"galera", "galera_cluster", "aiomysql", "asyncmy"},
-    "postgres": {"postgres", "postgres_cluster", "asyncpg", "psycopg"},
-}
-"""By the parameters that choose a test's servers; where none does, its fixtures tell."""
+_ON_GALERA = {"galera", "galera_cluster", "aiomysql", "asyncmy"}
+"""Parameters by which a test asks for the Galera servers."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the Galera servers, one the others."""
+    """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the Galera servers, one the others.
+
+    A file with one test on Galera is there as a whole: its fixtures may start servers at fixed ports.
+    """
+    galera = {item.path for item in items if _is_on_galera(item)}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        unit = item.get_closest_marker("integration") is None
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if unit else "galera" if item.path in galera else "postgres"))
 
 
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("integration") is None:
-        return item.path.stem
+def _is_on_galera(item: pytest.Item) -> bool:
     parameters = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    words = {str(value) for value in parameters}
-    for group, names in _GROUPS.items():
-        if words & names:
-            return group
-    return "galera" if "galera_turn" in getattr(item, "fixturenames", ()) else "postgres"
+    return "galera_turn" in getattr(item, "fixturenames", ()) or not _ON_GALERA.isdisjoint(map(str, parameters))
 
 
 def pytest_collection_finish() -> None:

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import asyncpg
@@ -35,10 +36,10 @@ def _installations() -> list[object]:
     ]
 
 
-def _segments() -> set[str]:
-    """The System V shared memory of this machine."""
-    table = Path("/proc/sysvipc/shm")
-    return {line.split()[1] for line in table.read_text().splitlines()[1:]} if table.exists() else set()
+def _segments(pids: Collection[int]) -> list[str]:
+    """The System V shared memory that these processes made; others may start servers meanwhile."""
+    rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:])
+    return [segment for _, segment, _, _, creator, *_ in rows if int(creator) in pids]
 
 
 def _in_recovery(node: PostgresNode) -> bool:
@@ -163,19 +164,19 @@ def test_a_port_in_use_is_named() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    segments = _segments()
     cluster = PostgresCluster()
     cluster.start()
     folder, guard = cluster.folder, cluster.guard.pid
     pids = [pid for node in cluster.nodes for pid in (node.pid, *processes.children(node.pid))]
     assert len(pids) > 10
+    assert len(_segments(pids)) == 3
     cluster.nodes[1].freeze()
     cluster.nodes[2].kill9()
     cluster.stop()
     cluster.stop()
     assert not folder.exists()
     assert not [pid for pid in (*pids, guard) if processes.is_running(pid)]
-    assert _segments() <= segments
+    assert _segments(pids) == []
 
 
 def test_a_server_that_does_not_start_says_why_and_leaves_nothing() -> None:
@@ -186,7 +187,6 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing() -> None:
 
 
 def test_nothing_survives_a_crash_of_ours() -> None:
-    segments = _segments()
     crash = subprocess.run([sys.executable, "-c", _CRASH], stdout=subprocess.PIPE, text=True, check=False)
     guard, folder, *servers = crash.stdout.split()
     deadline = time.monotonic() + 10
@@ -195,7 +195,7 @@ def test_nothing_survives_a_crash_of_ours() -> None:
         time.sleep(0.01)
     assert not [pid for pid in servers if processes.is_running(int(pid))]
     assert not Path(folder).exists()
-    assert _segments() <= segments
+    assert _segments([int(pid) for pid in servers]) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the servers as somebody else")
