@@ -1,10 +1,9 @@
 """A real Galera cluster, started once per run and whole again after each test, and proxies that misbehave on demand."""
 
-import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Protocol
 
 import pytest
@@ -49,16 +48,7 @@ def _turn(name: str, timeout: float = 600.0) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def galera_turn() -> Iterator[None]:
     """No other test run on this machine uses Galera's ports; for tests that start a `GaleraCluster` of their own."""
-    with ExitStack() as stack:
-        run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-        if run is not None:
-            try:
-                stack.enter_context(_turn(f"galera-{run}", timeout=0))
-            except OSError:
-                pytest.fail(
-                    "another worker of this run has the Galera servers: this test belongs to the group galera (conftest.py)"
-                )
-        stack.enter_context(_turn("galera"))
+    with _turn("galera"):
         yield
 
 
