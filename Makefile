@@ -53,7 +53,7 @@ test-minimum: servers
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup tests/integration/test_driver_suite.py $(ARGS)
 
 pytest: install servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

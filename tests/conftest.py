@@ -56,25 +56,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return {name: make for name, make in factories.items() if sys.version_info >= (3, 12) or not name.endswith("-eager")}
 
 
-_ON_GALERA = {"galera", "galera_cluster", "aiomysql", "asyncmy"}
-"""Parameters by which a test asks for the Galera servers."""
+_ON_GALERA = {"galera", "galera_turn", "aiomysql", "asyncmy", "mariadb", "strangers", "own_servers"}
+"""Fixtures and parameters by which a test asks for MariaDB servers, at ports that only one worker can have."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the Galera servers, one the others.
-
-    A file with one test on Galera is there as a whole: its fixtures may start servers at fixed ports.
-    """
-    galera = {item.path for item in items if _is_on_galera(item)}
+    """Group the tests for a parallel run (`-n 2 --dist loadgroup`): one worker has the MariaDB servers, one PostgreSQL's."""
     for item in items:
         unit = item.get_closest_marker("integration") is None
-        item.add_marker(pytest.mark.xdist_group(item.path.stem if unit else "galera" if item.path in galera else "postgres"))
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if unit else "galera" if _is_on_galera(item) else "postgres"))
 
 
 def _is_on_galera(item: pytest.Item) -> bool:
     parameters = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    return "galera_turn" in getattr(item, "fixturenames", ()) or not _ON_GALERA.isdisjoint(map(str, parameters))
+    return not _ON_GALERA.isdisjoint([*getattr(item, "fixturenames", ()), *map(str, parameters)])
 
 
 def pytest_collection_finish() -> None:

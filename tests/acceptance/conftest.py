@@ -21,7 +21,7 @@ _OWN = Path(__file__).parents[2] / "config.toml"
 
 
 @pytest.fixture(scope="package")
-def servers() -> Iterator[None]:
+def own_servers() -> Iterator[None]:
     """Servers to test; with $DBCONFIG none is started.
 
     For this folder alone: the session's fixture is another folder's, and two of them would want the same ports. Where its
@@ -36,7 +36,7 @@ def servers() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(servers: None) -> Settings:
+def settings(own_servers: None) -> Settings:
     """What the config.toml says."""
     return load(None if os.environ.get("DBCONFIG") else _OWN)
 

@@ -78,7 +78,7 @@ class PlainServer(GaleraNode):
 
 
 @pytest.fixture(scope="module")
-def plain_server() -> Iterator[PlainServer]:
+def mariadb() -> Iterator[PlainServer]:
     server = PlainServer(3321)
     try:
         server.start()
@@ -88,9 +88,9 @@ def plain_server() -> Iterator[PlainServer]:
 
 
 @pytest.fixture
-def plain(plain_server: PlainServer) -> Iterator[PlainServer]:
-    yield plain_server
-    plain_server.sql("SET GLOBAL read_only=0")
+def plain(mariadb: PlainServer) -> Iterator[PlainServer]:
+    yield mariadb
+    mariadb.sql("SET GLOBAL read_only=0")
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,7 @@ every_depth = pytest.mark.parametrize("causal", [False, True], ids=["plain", "ca
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[PlainServer]:
+def mariadb() -> Iterator[PlainServer]:
     """A MariaDB without Galera."""
     server = PlainServer(3325)
     try:
@@ -109,28 +109,28 @@ async def test_a_lost_node_raises(galera: GaleraCluster):
 
 
 @every_depth
-async def test_a_plain_server_is_a_primary(plain: PlainServer, causal: bool):
-    async with connected(plain.dsn("plain")) as conn:
+async def test_a_plain_server_is_a_primary(mariadb: PlainServer, causal: bool):
+    async with connected(mariadb.dsn("plain")) as conn:
         assert await driver.probe(conn, causal=causal) == Observation(Role.PRIMARY, lag=0.0, lag_bytes=0)
 
 
-async def test_a_plain_read_only_server_is_a_standby_with_its_lag_where_we_may_know_it(plain: PlainServer):
-    plain.sql("SET GLOBAL read_only=1")
+async def test_a_plain_read_only_server_is_a_standby_with_its_lag_where_we_may_know_it(mariadb: PlainServer):
+    mariadb.sql("SET GLOBAL read_only=1")
     try:
-        async with connected(plain.dsn("app")) as conn:
+        async with connected(mariadb.dsn("app")) as conn:
             assert await driver.probe(conn, causal=False) == Observation(Role.STANDBY, lag=0.0)
-            plain.sql("CHANGE MASTER TO master_host='127.0.0.1', master_port=9, master_user='nobody'")
+            mariadb.sql("CHANGE MASTER TO master_host='127.0.0.1', master_port=9, master_user='nobody'")
             assert await driver.probe(conn, causal=False) == Observation(Role.STANDBY, lag=None)
-        async with connected(plain.dsn("plain")) as conn:
+        async with connected(mariadb.dsn("plain")) as conn:
             assert await driver.probe(conn, causal=False) == Observation(Role.STANDBY, lag=None)
     finally:
-        plain.sql("SET GLOBAL read_only=0")
+        mariadb.sql("SET GLOBAL read_only=0")
 
 
 @pytest.mark.every_loop
 @pytest.mark.parametrize("tls", ["disable", "require"])
-async def test_silence_grows_until_the_server_answers(plain: PlainServer, tls: str):
-    async with connected(f"{plain.dsn('app')}?sslmode={tls}") as conn:
+async def test_silence_grows_until_the_server_answers(mariadb: PlainServer, tls: str):
+    async with connected(f"{mariadb.dsn('app')}?sslmode={tls}") as conn:
         async with asyncio.timeout(10):
             while (silence := driver.last_received(conn)) is not None and silence < 0.2:
                 await asyncio.sleep(0.01)
@@ -142,6 +142,6 @@ async def test_silence_grows_until_the_server_answers(plain: PlainServer, tls: s
     assert driver.last_received(conn) is None
 
 
-async def test_of_a_unix_socket_nobody_knows_when_it_last_spoke(plain: PlainServer):
-    async with connected(f"mysql://root@localhost/test?unix_socket={plain.socket_path}") as conn:
+async def test_of_a_unix_socket_nobody_knows_when_it_last_spoke(mariadb: PlainServer):
+    async with connected(f"mysql://root@localhost/test?unix_socket={mariadb.socket_path}") as conn:
         assert driver.last_received(conn) is None
