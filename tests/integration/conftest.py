@@ -5,8 +5,20 @@ import pytest
 from tests.integration.snippets import db_hosts, maria_hosts
 from tests.servers.fixtures_galera import galera, galera_cluster, galera_turn, proxy
 from tests.servers.fixtures_postgres import postgres, postgres_cluster
+from tests.servers.plain import mariadb, plain
 
-__all__ = ["db_hosts", "galera", "galera_cluster", "galera_turn", "maria_hosts", "postgres", "postgres_cluster", "proxy"]
+__all__ = [
+    "db_hosts",
+    "galera",
+    "galera_cluster",
+    "galera_turn",
+    "maria_hosts",
+    "mariadb",
+    "plain",
+    "postgres",
+    "postgres_cluster",
+    "proxy",
+]
 
 
 @pytest.fixture

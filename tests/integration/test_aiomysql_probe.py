@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,23 +14,12 @@ from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role
 from tests.integration.logins import mysql_connected as connected
 from tests.integration.logins import mysql_driver as driver
-from tests.integration.test_aiomysql_driver import PlainServer
 from tests.servers.galera import GaleraCluster
+from tests.servers.plain import PlainServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_leaked_sockets")]
 
 every_depth = pytest.mark.parametrize("causal", [False, True], ids=["plain", "causal"])
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[PlainServer]:
-    """A MariaDB without Galera."""
-    server = PlainServer(3325)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill9()
 
 
 @every_depth

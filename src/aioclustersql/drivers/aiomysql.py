@@ -1,24 +1,20 @@
-"""MySQL and MariaDB (Galera too) by way of aiomysql: login and farewell; all else is `mysql.driver`'s.
-
-Connections are aiomysql's own. Rule: whatever ends a login early, its socket is closed before the exception leaves here.
-"""
+"""MySQL and MariaDB (Galera too) by way of aiomysql: its connections and their ends; all else is `mysql.driver`'s."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (aiomysql comes without types)
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
 import aiomysql
 from pymysql.charset import charset_by_name
 
-from ..failure import FailureKind
 from .aiomysql_connection import Connection, TlsConnection
 from .aiomysql_wire import WIRE, drop
-from .base import Endpoint
 from .mysql.driver import MySQLDriver
-from .mysql.errors import HOST_BLOCKED_NOTE
-from .mysql.options import MySQLOptions, as_latin1
-from .mysql.reset import login_of
+from .mysql.options import MySQLOptions
 from .sockets import last_received
 from .tls import Tls
 
@@ -38,42 +34,20 @@ class AiomysqlDriver(MySQLDriver[aiomysql.Connection]):
     def __init__(self) -> None:
         super().__init__(WIRE, MySQLOptions("aiomysql", aiomysql.connect, _has_charset))
 
-    async def connect(self, endpoint: Endpoint, password: str | None) -> aiomysql.Connection:
-        """Log in. A unix socket is never encrypted, as in libpq. What is in a `read_default_file` moves no node.
-
-        The autocommit mode is set by `validate`, which has a statement to send anyway: a round trip less.
-        """
-        conn = self._new(endpoint, password)
-        wanted, conn.autocommit_mode = conn.autocommit_mode, None
-        try:
-            # aiomysql.connect() would leave a cancelled login's socket to the garbage collector, which warns.
-            await conn._connect()
-        except BaseException as exc:
-            self.terminate(conn)
-            if isinstance(exc, aiomysql.Error) and self.classify(exc) is FailureKind.HOST_BLOCKED:
-                exc.add_note(HOST_BLOCKED_NOTE)
-            raise
-        conn.autocommit_mode = wanted
-        conn.login = login_of(WIRE, conn)
-        return conn
-
-    def _new(self, endpoint: Endpoint, password: str | None) -> Connection:
-        arguments = dict(endpoint.arguments)
-        if password is not None:
-            arguments["password"] = as_latin1(password)
-        tls: Tls | None = endpoint.extra
-        context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
-        conn: Connection
+    def make(self, arguments: Mapping[str, Any], tls: Tls | None) -> Connection:
+        """As `MySQLDriver.make`."""
+        context = None if tls is None else tls.ssl_context()
         if tls is None or context is None:
-            conn = Connection(**arguments)
-        else:
-            conn = TlsConnection(**arguments, ssl=context)
-            conn.tls_required = tls.required
-        if "read_default_file" in arguments:
-            # In aiomysql the file goes over the arguments, and a `host` in it would make all nodes one.
-            conn._unix_socket = arguments.get("unix_socket")
-            conn._host, conn._port = arguments.get("host", "localhost"), arguments.get("port", 3306)
+            return Connection(**arguments)
+        conn = TlsConnection(**arguments, ssl=context)
+        conn.tls_required = tls.required
         return conn
+
+    def log_in(self, conn: Any) -> Coroutine[Any, Any, Any]:
+        """As `MySQLDriver.log_in`."""
+        # aiomysql.connect() would leave a cancelled login's socket to the garbage collector, which warns.
+        opening: Coroutine[Any, Any, Any] = conn._connect()
+        return opening
 
     async def close(self, conn: aiomysql.Connection) -> None:
         """Say goodbye, so that the server counts no aborted client, and wait until the socket is closed."""

@@ -1,24 +1,19 @@
-"""MySQL and MariaDB (Galera too) by way of asyncmy: login and farewell; all else is `mysql.driver`'s.
+"""MySQL and MariaDB (Galera too) by way of asyncmy: its connections and their ends; all else is `mysql.driver`'s.
 
-Connections are asyncmy's own. Rule: whatever ends a login early, its socket is closed before the exception leaves here; asyncmy
-itself leaks the descriptor of a connection that is dropped unclosed.
+asyncmy itself leaks the descriptor of a connection that is dropped unclosed: none is, here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import asyncmy
-from asyncmy import errors
 from asyncmy.charset import charset_by_name
 
-from ..failure import FailureKind
 from .asyncmy_connection import WIRE, Connection, drop
-from .base import Endpoint
 from .mysql.driver import MySQLDriver
-from .mysql.errors import HOST_BLOCKED_NOTE
-from .mysql.options import MySQLOptions, as_latin1
-from .mysql.reset import login_of
+from .mysql.options import MySQLOptions
 from .sockets import last_received
 from .tls import Tls
 
@@ -43,36 +38,17 @@ class AsyncmyDriver(MySQLDriver[asyncmy.Connection]):
     def __init__(self) -> None:
         super().__init__(WIRE, MySQLOptions("asyncmy", asyncmy.connect, _has_charset, _REFUSED))
 
-    async def connect(self, endpoint: Endpoint, password: str | None) -> asyncmy.Connection:
-        """Log in. A unix socket is never encrypted, as in libpq. What is in a `read_default_file` moves no node.
-
-        The autocommit mode is set by `validate`, which has a statement to send anyway: a round trip less.
-        """
-        conn = self._new(endpoint, password)
-        wanted, conn.autocommit_mode = conn.autocommit_mode, None
-        try:
-            await conn.connect()
-        except BaseException as exc:
-            self.terminate(conn)
-            if isinstance(exc, errors.Error) and self.classify(exc) is FailureKind.HOST_BLOCKED:
-                exc.add_note(HOST_BLOCKED_NOTE)
-            raise
-        conn.autocommit_mode = wanted
-        conn.login = login_of(WIRE, conn)
-        return conn
-
-    def _new(self, endpoint: Endpoint, password: str | None) -> Connection:
-        arguments = dict(endpoint.arguments)
-        if password is not None:
-            arguments["password"] = as_latin1(password)
-        tls: Tls | None = endpoint.extra
-        context = tls.ssl_context() if tls is not None and "unix_socket" not in arguments else None
+    def make(self, arguments: Mapping[str, Any], tls: Tls | None) -> Connection:
+        """As `MySQLDriver.make`."""
+        context = None if tls is None else tls.ssl_context()
         conn = Connection(**arguments, ssl=context)  # type: ignore[no-untyped-call]
         conn.tls_required = tls is not None and tls.required
-        if "read_default_file" in arguments:
-            conn._unix_socket = arguments.get("unix_socket")
-            conn._host, conn._port = arguments.get("host", "localhost"), arguments.get("port", 3306)
         return conn
+
+    def log_in(self, conn: Any) -> Coroutine[Any, Any, Any]:
+        """As `MySQLDriver.log_in`."""
+        opening: Coroutine[Any, Any, Any] = conn.connect()
+        return opening
 
     async def close(self, conn: Any) -> None:
         """Say goodbye, so that the server counts no aborted client, and wait until the socket is closed."""

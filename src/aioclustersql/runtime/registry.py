@@ -1,4 +1,4 @@
-"""The registered nodes, and the only place where what happens to a node changes what is known of it.
+"""The only place where what happens to a node changes what is known of it. Who is registered is in `roster`.
 
 Results and failures of logins come in; latency, breaker, role, counters, log lines and events follow. What the monitor saw comes
 by way of `findings`.
@@ -9,23 +9,23 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .. import events
 from ..drivers.base import Driver, Endpoint
-from ..errors import ConfigError, NodeNotFit, UnknownNode
+from ..errors import ConfigError, NodeNotFit
 from ..failure import FailureKind
 from ..node import Health, Node, Role
 from ..policy.health import DOUBTFUL, REFUSED, SILENT, Breaker, Signal, avoid_for, login_signal, step
 from ..policy.latency import CROWD
 from .bus import Bus
-from .failures import describe, labelled
+from .failures import describe
 from .hooks import Hooks, NoHooks, Unwatched, Watcher
 from .interruptions import Interruptions
 from .journal import Journal
 from .member import Member
+from .roster import Roster
 from .spans import Spans
 from .standing import Standing
 
@@ -39,11 +39,11 @@ C = TypeVar("C")
 _TAKES_WRITES = frozenset({Role.PRIMARY, Role.PEER})
 
 
-class Registry(Generic[C]):
-    """The nodes of one cluster, by name, and what is known of them."""
+class Registry(Roster[C]):
+    """The nodes of one cluster, and what is known of them."""
 
     def __init__(self, name: str, driver: Driver[C] | None, bus: Bus, *, writers: int | None = None) -> None:
-        self.cluster = name
+        super().__init__(name, driver, writers=writers)
         self.bus = bus
         self.hooks: Hooks[C] = NoHooks()
         self.watcher: Watcher[C] = Unwatched()
@@ -53,72 +53,7 @@ class Registry(Generic[C]):
         self.spans: Spans | None = None
         self.rng = random.Random()
         self.attempts: set[Attempt[C]] = set()
-        self._writers = writers
-        self._driver: Driver[C] | None = None
-        if driver is not None:
-            self.driver = driver
-        self._members: dict[str, Member[C]] = {}
-        self.members: tuple[Member[C], ...] = ()
-        self.candidates: tuple[Member[C], ...] = ()
-        """The members that are not being drained."""
-        self.unsettled: set[Member[C]] = set()
         self._choices = itertools.count(1)
-
-    @property
-    def driver(self) -> Driver[C]:
-        """The driver of all nodes."""
-        if self._driver is None:
-            raise ConfigError(f"cluster {self.cluster!r} has no driver yet: give driver=..., or add a node whose URL tells it")
-        return self._driver
-
-    @driver.setter
-    def driver(self, driver: Driver[C]) -> None:
-        if self._writers is not None and not driver.multi_primary:
-            raise ConfigError(
-                f"writers={self._writers} elects the nodes that take writes where several can (Galera); "
-                f"{driver.name}'s servers have one primary, which the cluster finds by itself: leave writers out"
-            )
-        self._driver = driver
-
-    @property
-    def has_driver(self) -> bool:
-        """Whether the driver is known by now."""
-        return self._driver is not None
-
-    def _changed(self) -> None:
-        self.members = tuple(self._members.values())
-        self.candidates = tuple(member for member in self.members if not member.draining)
-        self.unsettled = {member for member in self.members if not member.settled}
-
-    def names(self) -> tuple[str, ...]:
-        """The registered names, sorted."""
-        return tuple(sorted(self._members))
-
-    def get(self, name: str) -> Member[C]:
-        """The node of that name. Raises `UnknownNode`."""
-        try:
-            return self._members[name]
-        except KeyError:
-            known = ", ".join(self.names()) or "none"
-            raise UnknownNode(f"cluster {self.cluster!r} has no node {name!r}; registered: {known}") from None
-
-    def find(self, name: str) -> Member[C] | None:
-        """The node of that name, if it is registered."""
-        return self._members.get(name)
-
-    def address_of(self, name: str) -> str:
-        """Where a node is; its name for one that is not registered any more."""
-        member = self._members.get(name)
-        return name if member is None else member.endpoint.address
-
-    def each(self, doing: Callable[[Member[C]], str]) -> str:
-        """What every node is doing, in one line for a message."""
-        members = sorted(self.members, key=lambda member: member.name)
-        return "; ".join(f"{labelled(member.name, member.endpoint.address)}: {doing(member)}" for member in members)
-
-    def is_current(self, member: Member[C]) -> bool:
-        """Whether this very node is still registered (a node added anew under its name is another)."""
-        return self._members.get(member.name) is member
 
     def add(self, node: Node, endpoint: Endpoint) -> None:
         """Register a node; it takes part from the next connect on."""

@@ -1,11 +1,13 @@
-"""What every driver of MySQL and MariaDB (Galera too) does alike: validation, sessions, probes, the meaning of errors.
+"""What every driver of MySQL and MariaDB (Galera too) does alike: login, validation, sessions, probes, the meaning of errors.
 
-A driver's own are its login and its ends. What becomes of a connection in use is in `reset` and `transaction`.
+A driver's own are its connections, how they are opened and how they end. What becomes of one in use is in `reset` and
+`transaction`. Rule: whatever ends a login early, its socket is closed before the exception leaves here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
 from ...errors import ConfigError, NodeNotFit
@@ -13,9 +15,10 @@ from ...failure import FailureKind
 from ...node import Role, Target
 from ..base import Endpoint, Observation, Transaction, TransactionOptions
 from ..sockets import classify_os_error
+from ..tls import Tls
 from . import probe, reset, transaction
-from .errors import classify_code
-from .options import MySQLOptions
+from .errors import HOST_BLOCKED_NOTE, classify_code
+from .options import MySQLOptions, as_latin1
 from .wire import QUERY, Wire, is_on, text
 
 __all__ = ["MySQLDriver"]
@@ -45,8 +48,8 @@ _TEXTS = (
 )
 
 
-class MySQLDriver(Generic[C]):
-    """The `Driver` of a family; `wire` and `options` are what is a driver's own."""
+class MySQLDriver(ABC, Generic[C]):
+    """The `Driver` of a family; `wire` and `options`, and what is abstract, are a driver's own."""
 
     multi_primary = True
 
@@ -63,6 +66,48 @@ class MySQLDriver(Generic[C]):
     def override(self, endpoint: Endpoint, options: Mapping[str, Any]) -> Endpoint:
         """The options of one connect over the node's; see `MySQLOptions.override`."""
         return self._options.override(endpoint, options)
+
+    @abstractmethod
+    def make(self, arguments: Mapping[str, Any], tls: Tls | None) -> Any:
+        """A connection that is not open yet; `tls` is None on a unix socket, which is never encrypted, as in libpq."""
+
+    @abstractmethod
+    def log_in(self, conn: Any) -> Coroutine[Any, Any, Any]:
+        """Open it."""
+
+    @abstractmethod
+    def terminate(self, conn: C) -> None:
+        """Close the socket at once. A task that is waiting for a result there gets error 2013."""
+
+    async def connect(self, endpoint: Endpoint, password: str | None) -> C:
+        """Log in. What is in a `read_default_file` moves no node.
+
+        The autocommit mode is set by `validate`, which has a statement to send anyway: a round trip less.
+        """
+        conn = self._new(endpoint, password)
+        wanted, conn.autocommit_mode = conn.autocommit_mode, None
+        try:
+            await self.log_in(conn)
+        except BaseException as exc:
+            self.terminate(conn)
+            if isinstance(exc, self._wire.error) and self.classify(exc) is FailureKind.HOST_BLOCKED:
+                exc.add_note(HOST_BLOCKED_NOTE)
+            raise
+        conn.autocommit_mode = wanted
+        conn.login = reset.login_of(self._wire, conn)
+        opened: C = conn
+        return opened
+
+    def _new(self, endpoint: Endpoint, password: str | None) -> Any:
+        arguments = dict(endpoint.arguments)
+        if password is not None:
+            arguments["password"] = as_latin1(password)
+        conn = self.make(arguments, None if "unix_socket" in arguments else endpoint.extra)
+        if "read_default_file" in arguments:
+            # Such a file goes over the arguments, and a `host` in it would make all nodes one.
+            conn._unix_socket = arguments.get("unix_socket")
+            conn._host, conn._port = arguments.get("host", "localhost"), arguments.get("port", 3306)
+        return conn
 
     async def validate(self, conn: C, target: Target) -> Role:
         """One round trip for `any` and `read-write`: 1047 on a Galera node that serves nothing."""
