@@ -24,8 +24,8 @@ PACE = 0.5
 
 
 def results(engine: Engine, scene: Scene, *names: str) -> Sequence[Result]:
-    """What our clients of these names tell of a scene, or all four ways with the usual driver."""
-    chosen = [make() for name, make in clients(engine.name).items() if name in (names or OURS) and "," not in name]
+    """What our clients of these names tell of a scene, or all our ways, with each driver of that engine."""
+    chosen = [make() for name, make in clients(engine.name).items() if name in (names or OURS)]
     return list(tell(play(engine, scene, chosen, tasks=3, before=0.5), chosen))
 
 

@@ -7,6 +7,7 @@ environment can hold: PGTZ, PGDATESTYLE, PGGEQO and PGCLIENTENCODING.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +54,11 @@ class PsycopgDriver:
         parameters = login_parameters(endpoint)
         if password is not None:
             parameters["password"] = password
-        conn = await Connection.connect(**parameters)
+        try:
+            conn = await Connection.connect(**parameters)
+        except asyncio.CancelledError as exc:
+            # The login that was given up lives in its frames, and its socket with it: who keeps the exception must not keep them.
+            raise exc.with_traceback(None) from None
         conn.login = psycopg_session.login_of(conn)
         return conn
 

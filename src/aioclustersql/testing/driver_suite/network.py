@@ -36,9 +36,10 @@ class NetworkPromises(Promises):
                 await until(lambda: line.open == 1)
                 task.cancel()
                 async with asyncio.timeout(SOON):
-                    with pytest.raises(asyncio.CancelledError):
+                    with pytest.raises(asyncio.CancelledError) as caught:
                         await task
                 await until(lambda: line.open == 0)
+                assert caught.value is not None  # whoever keeps it does not keep the socket open
 
         self.run(test)
 
