@@ -16,11 +16,10 @@ from typing import Any
 import aiomysql
 import pymysql
 
-from aioclustersql.drivers.mysql.errors import classify_code
 from aioclustersql.dsn import Url
 from aioclustersql.failure import FailureKind
-from chaos.clients.sending import Sending, addresses, left_open, within
-from chaos.clients.sql import insert, newest
+from chaos.clients.by_cursor import ByCursor, meaning_of
+from chaos.clients.sending import addresses, within
 
 __all__ = ["HostList", "TunedHostList"]
 
@@ -30,14 +29,7 @@ _MOVE_ON = frozenset(
 )
 
 
-def meaning(error: BaseException) -> FailureKind | None:
-    """What the code of a pymysql error says; None where there is none."""
-    if not isinstance(error, pymysql.err.MySQLError) or not error.args or not isinstance(error.args[0], int):
-        return None
-    return classify_code(error.args[0], str(error)) or FailureKind.OTHER
-
-
-class HostList:
+class HostList(ByCursor):
     """`aiomysql.create_pool` with its defaults but for autocommit, on the first host of the list that works."""
 
     name = "aiomysql pool, host list"
@@ -45,27 +37,12 @@ class HostList:
     """Seconds for a login and for a unit."""
 
     async def open(self, urls: Mapping[str, str], table: str) -> None:
-        self._insert, self._newest = insert(table, "%s"), newest(table)
+        await super().open(urls, table)
         self._nodes = addresses(urls)
         self._choosing = asyncio.Lock()
         self._pool: Any = None
         self._leaving: set[asyncio.Task[bool]] = set()
         await self._current()
-
-    async def append(self, key: str) -> None:
-        with Sending() as unit:
-            async with self._cursor() as cursor:
-                unit.sends()
-                await cursor.execute(self._insert, (key,))
-                unit.answered()
-
-    async def read(self) -> None:
-        async with self._cursor() as cursor:
-            await cursor.execute(self._newest)
-            await cursor.fetchone()
-
-    def unknown(self, error: BaseException) -> bool:
-        return left_open(error, meaning(error))
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -73,7 +50,7 @@ class HostList:
         await asyncio.gather(*self._leaving)
 
     @asynccontextmanager
-    async def _cursor(self) -> AsyncIterator[Any]:
+    async def cursor(self) -> AsyncIterator[Any]:
         pool = await self._current()
         try:
             async with asyncio.timeout(self.timeout), pool.acquire() as conn, conn.cursor() as cursor:
@@ -82,9 +59,12 @@ class HostList:
             self._leave(pool, cut=True)
             raise
         except pymysql.err.MySQLError as error:
-            if (what := meaning(error)) in _MOVE_ON:
+            if (what := self.meaning(error)) in _MOVE_ON:
                 self._leave(pool, cut=what is FailureKind.SESSION_LOST)
             raise
+
+    def meaning(self, error: BaseException) -> FailureKind | None:
+        return meaning_of(error.args[0], error) if isinstance(error, pymysql.err.MySQLError) and error.args else None
 
     async def _current(self) -> Any:
         async with self._choosing:

@@ -15,10 +15,9 @@ from uuid import uuid4
 from mysql.connector import Error
 from mysql.connector.aio import connect, pooling
 
-from aioclustersql.drivers.mysql.errors import classify_code
 from aioclustersql.failure import FailureKind
-from chaos.clients.sending import Sending, addresses, left_open, within
-from chaos.clients.sql import insert, newest
+from chaos.clients.by_cursor import ByCursor, meaning_of
+from chaos.clients.sending import addresses, within
 
 __all__ = ["Failover", "Pools", "TunedPools"]
 
@@ -28,14 +27,14 @@ _FIRST = 100
 """The highest priority that it knows."""
 
 
-class Failover:
+class Failover(ByCursor):
     """`connect(failover=[...])` for each unit, with its defaults: 10 s for the TCP part of a login, none for a statement."""
 
     name = "mysql-connector, failover"
     options: ClassVar[Mapping[str, Any]] = {}
 
     async def open(self, urls: Mapping[str, str], table: str) -> None:
-        self._insert, self._newest = insert(table, "%s"), newest(table)
+        await super().open(urls, table)
         self._servers: list[dict[str, Any]] = [
             {
                 "host": node.host,
@@ -48,31 +47,19 @@ class Failover:
             for place, node in enumerate(addresses(urls))
         ]
 
-    async def append(self, key: str) -> None:
-        with Sending() as unit:
-            async with self._cursor() as cursor:
-                unit.sends()
-                await cursor.execute(self._insert, (key,))
-                unit.answered()
-
-    async def read(self) -> None:
-        async with self._cursor() as cursor:
-            await cursor.execute(self._newest)
-            await cursor.fetchall()
-
-    def unknown(self, error: BaseException) -> bool:
-        return left_open(error, _meaning(error))
-
     async def close(self) -> None:
         """Nothing is kept between units."""
 
     @asynccontextmanager
-    async def _cursor(self) -> AsyncIterator[Any]:
+    async def cursor(self) -> AsyncIterator[Any]:
         # it changes the entries that it is given
         servers = [dict(server) for server in self._servers]
         conn: Any = await connect(failover=servers, **_EVERYWHERE, **self.options)
         async with conn, await conn.cursor() as cursor:
             yield cursor
+
+    def meaning(self, error: BaseException) -> FailureKind | None:
+        return meaning_of(error.errno, error) if isinstance(error, Error) and (error.errno or 0) >= 0 else None
 
 
 class Pools(Failover):
@@ -99,9 +86,3 @@ class TunedPools(Pools):
 
     name = "mysql-connector pools, failover, tuned"
     options: ClassVar[Mapping[str, Any]] = {"connection_timeout": 1, "read_timeout": 1, "write_timeout": 1}
-
-
-def _meaning(error: BaseException) -> FailureKind | None:
-    if not isinstance(error, Error) or error.errno is None or error.errno < 0:
-        return None
-    return classify_code(error.errno, str(error)) or FailureKind.OTHER
