@@ -52,7 +52,7 @@ class Waits:
     total: float
     """All times of more than 0.1 s in which nobody had one."""
     each: Sequence[tuple[float, float]]
-    """Every task's waits, from their beginning to the success."""
+    """Every task's waits, from their beginning to the success, less the stand's own pause between an error and that success."""
 
     def late(self, deadline: float, grace: float) -> float:
         """For how long somebody waited beyond `deadline`, and beyond `grace` seconds if he came later than that."""
@@ -62,18 +62,26 @@ class Waits:
 def waits(units: Sequence[Unit], kind: Kind, since: float, until: float) -> Waits:
     """How units of a kind fared between these moments; what is not over at the end counts up to it."""
     begun: dict[str, float] = {}
+    failed: dict[str, float] = {}
     each: list[tuple[float, float]] = []
+    ends: list[float] = []
+    longest = 0.0
     for unit in units:  # a task's are in order
         if unit.kind != kind or unit.began >= until:
             continue
         began = begun.setdefault(unit.task, unit.began)
         if unit.outcome == "ok" and unit.ended is not None and unit.ended <= until:
             del begun[unit.task]
+            paused = unit.began - failed.pop(unit.task, unit.began)
             if unit.ended > since:
-                each.append((began, unit.ended))
+                each.append((began, unit.ended - paused))
+                longest = max(longest, unit.ended - began)
+                ends.append(unit.ended)
+        elif unit.ended is not None:
+            failed[unit.task] = unit.ended
     never = [(began, until) for began in begun.values()]
-    longest = max((ended - began for began, ended in (*each, *never)), default=0.0)
-    gaps = _gaps(sorted(ended for _, ended in each), since, until)
+    longest = max((longest, *(ended - began for began, ended in never)))
+    gaps = _gaps(sorted(ends), since, until)
     return Waits(
         longest=longest,
         open=any(ended - began == longest for began, ended in never) and longest > 2 * _BLINK,

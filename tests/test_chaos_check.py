@@ -57,6 +57,11 @@ def test_a_wait_lasts_from_the_first_unit_without_success_to_the_next_success() 
     assert found.each == ((1, 4), (4, 4.5))
 
 
+def test_the_pause_that_the_stand_makes_after_an_error_is_not_the_librarys() -> None:
+    found = waits([write("w.1", 1.0, 1.5, OSError()), write("w.2", 1.75, 2.0)], "write", 0, 5)
+    assert (found.longest, found.each) == (1.0, ((1.0, 1.75),))
+
+
 def test_a_task_that_waits_is_seen_among_others_that_fare_well() -> None:
     well = [write(f"well.{number}", number / 10, number / 10 + 0.05) for number in range(50)]
     found = waits([*well, write("ill.1", 1, 4)], "write", 0, 5)
