@@ -251,3 +251,22 @@ def test_our_own_load_lengthens_no_delay_beyond_two_seconds():
 def test_a_hedge_is_never_later_than_the_failover(in_flight: int):
     hedge, failover = delays(history(0.001), [], in_flight, 0.0)
     assert hedge <= failover
+
+
+def test_while_a_connection_is_in_hand_the_next_that_may_fit_better_starts_at_once():
+    runner = warm("b", "c", reserve=["d"])
+    assert runner.race.held("a") == [("b", FAILURE)]
+    assert runner.race.hopes == ("b", "c")
+
+
+def test_a_connection_in_hand_starts_nothing_while_another_login_is_under_way():
+    race = Race(["a", "b"], lambda: (["c"], []), lambda _: Delays(HEDGE, FAILOVER))
+    race.begin()
+    assert race.held("a") == []
+    assert race.hopes == ("b", "c")
+
+
+def test_who_has_a_connection_in_hand_does_not_wait_for_the_reserve():
+    runner = warm(reserve=["d"])
+    assert runner.race.held("a") == []
+    assert runner.race.hopes == ()

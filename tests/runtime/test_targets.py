@@ -194,3 +194,29 @@ async def test_a_misspelt_target_is_refused_before_anything_runs(racing: Racing)
     with pytest.raises(ConfigError, match="target 'master' is unknown"):
         cluster.connect(target="master")
     assert driver.starts == []
+
+
+async def test_reads_do_not_wait_for_standbys_that_have_lost_logins_under_way(racing: Racing):
+    cluster, driver = streaming(racing, primary=0.125)
+    await learn(cluster, driver, target="prefer-standby")
+    driver["s1"].outcome = driver["s2"].outcome = "silent"
+    lost = [asyncio.ensure_future(cluster.connect(target="standby")) for _ in range(4)]
+    await asyncio.sleep(0.001)
+    for task in lost:
+        task.cancel()
+    await asyncio.gather(*lost, return_exceptions=True)
+    assert [cluster.stats().nodes[name].stragglers for name in ("s1", "s2")] == [2, 2]
+    began = now()
+    driver.terminate(await cluster.connect(target="prefer-standby"))
+    assert now() - began == pytest.approx(0.125)
+
+
+async def test_a_standby_that_was_not_asked_is_asked_at_once_when_another_node_has_answered(racing: Racing):
+    cluster, driver = streaming(racing, primary=0.125)
+    await learn(cluster, driver, target="prefer-standby")
+    driver["s1"].role = driver["s2"].role = PRIMARY
+    began = now()
+    first = await cluster.connect(target="prefer-standby")  # remembered as standbys, and each tells what it is now
+    assert first.server.name in {"s1", "s2"}
+    assert [(line.time - began, line.server) for line in driver.trace if line.what == "login"][1][0] == pytest.approx(0.125)
+    assert now() - began == pytest.approx(0.25)

@@ -163,7 +163,7 @@ class Proxy:
         except (BlockingIOError, ConnectionAbortedError):
             return
         accepted.setblocking(False)
-        # Else a second answer waits for the client's acknowledgement of the first, 40 ms; asyncio does it for its own servers only.
+        # Else a second answer waits 40 ms for the acknowledgement of the first. asyncio sets it on its own servers' sockets only.
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._spawn(self._welcome(accepted)).add_done_callback(lambda task: accepted.close() if task.cancelled() else None)
 

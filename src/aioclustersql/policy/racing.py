@@ -139,6 +139,11 @@ class Race:
         self._ask_for_rest()
         return (*self._pending, *self._reserve)
 
+    @property
+    def hopes(self) -> tuple[str, ...]:
+        """Nodes under way and those to come, without the reserve: who holds a connection waits for no other."""
+        return (*self._running, *self._pending)
+
     def begin(self) -> list[Start]:
         """The first login, or all of them when nothing is known of any."""
         self._running.extend(self._first)
@@ -156,9 +161,11 @@ class Race:
             return self._start(Reason.FAILURE, self._reserve)
         return []
 
-    def held(self, name: str) -> None:
-        """A login gave a connection that is kept in case nothing better comes: nothing is started for it."""
+    def held(self, name: str) -> list[Start]:
+        """A login gave a connection that is kept in case nothing better comes; with none under way the next starts at once."""
+        self._ask_for_rest()
         self._running.remove(name)
+        return [] if self._running else self._start(Reason.FAILURE, self._pending, all_of_them=False)
 
     def wake_at(self, quiet_since: Callable[[str], float]) -> float | None:
         """When to call `tick` next if nothing happens; `None`: never. `quiet_since`: when a node was last heard of."""

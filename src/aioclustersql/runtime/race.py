@@ -152,18 +152,19 @@ class RaceRunner(Generic[C]):
         """The winner among what has ended, if there is one; start what is due."""
         opened = [found for attempt in ended if (found := self._result(attempt)) is not None]
         winner = next((found for found in opened if found.fit is Fit.YES), None)
+        due: list[Start] = []
         for spare in opened:
             if spare is winner:
                 continue
             if winner is None and self._held is None:
-                self._hold(spare)
+                due += self._hold(spare)
             else:
                 self._dispose(spare)
         if winner is not None:
             return winner
-        due = [
-            start for attempt in ended if attempt.member.name in self._errors for start in self._race.failed(attempt.member.name)
-        ]
+        for attempt in ended:
+            if attempt.member.name in self._errors:
+                due += self._race.failed(attempt.member.name)
         now = self._loop.time()
         if self._held is not None and (now >= min(self._hold_until, self._deadline) or not self._better_possible()):
             return self._held
@@ -174,10 +175,10 @@ class RaceRunner(Generic[C]):
         self._start(due if ended else self._race.tick(now, self._quiet_since, self._budget))
         return None
 
-    def _hold(self, opened: Opened[C]) -> None:
-        """Keep a connection that serves, while a node that fits better may still answer."""
+    def _hold(self, opened: Opened[C]) -> list[Start]:
+        """Keep a connection that serves, while a node that fits better may still answer. Returns what is to start now."""
         self._held, self._hold_until = opened, self._loop.time() + FAILOVER
-        self._race.held(opened.member.name)
+        return self._race.held(opened.member.name)
 
     def _result(self, attempt: Attempt[C]) -> Opened[C] | None:
         """What a finished login gave: its connection, or nothing and its error noted."""
@@ -194,11 +195,11 @@ class RaceRunner(Generic[C]):
         return None
 
     def _better_possible(self) -> bool:
-        """Whether a login under way or to come may fit better than the connection in hand."""
-        names = {*(attempt.member.name for attempt in self._running.values()), *self._race.waiting}
+        """Whether a login under way may fit better than the connection in hand, or one to come on a node without lost ones."""
+        under_way = {attempt.member.name for attempt in self._running.values()}
         return any(
-            member.usable and member.fits[self._request.wants.target] is Fit.YES
-            for name in names
+            member.usable and member.fits[self._request.wants.target] is Fit.YES and (name in under_way or not member.congested)
+            for name in self._race.hopes
             if (member := self._registry.find(name)) is not None
         )
 
