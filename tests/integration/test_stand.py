@@ -49,8 +49,10 @@ def test_what_it_does_not_understand_or_cannot_do_is_said_and_does_no_harm(postg
     assert [line.split()[-1] for line in after] == ["running"] * 3
 
 
-def test_it_ends_its_servers_when_it_is_interrupted() -> None:
-    command = [sys.executable, "-m", "aioclustersql.demo.stand", "--ports", "15441", "15442", "15443"]
+def test_it_ends_its_servers_when_it_is_interrupted_also_as_a_background_job() -> None:
+    deaf = "import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    deaf += "runpy.run_module('aioclustersql.demo.stand', run_name='__main__')"
+    command = [sys.executable, "-c", deaf, "--ports", "15441", "15442", "15443"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as stand:
         assert stand.stdout is not None
         lines = [stand.stdout.readline() for _ in range(4)]

@@ -140,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .binaries import ServerError
     from .postgres import PostgresCluster
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs are born deaf to the former
+        signal.signal(number, _interrupt)
     try:
         with PostgresCluster(ports=options.ports) as servers:
             stand = Stand(servers)
