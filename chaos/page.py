@@ -48,7 +48,9 @@ one would use instead, each as its documentation says, with the same load on the
 _WHY = """
 A figure of ours that is worse than the best of the others is marked by `*`. While no node can serve, `run`, `transaction` and
 `acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
-every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins.
+every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins. Our reads are spread over all
+nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only does
+not notice when another is hurt.
 """
 
 
