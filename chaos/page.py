@@ -50,8 +50,8 @@ A figure of ours that is worse than the best of the others is marked by `*`. Whi
 `acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
 every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins. Our reads are spread over all
 nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only does
-not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest takes
-is chance, and who has a time-out of a second gets an error instead.
+not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest
+takes is chance, and who has a time-out of a second gets an error instead.
 """
 
 
