@@ -63,9 +63,7 @@ def waits(units: Sequence[Unit], kind: Kind, since: float, until: float) -> Wait
     """How units of a kind fared between these moments; what is not over at the end counts up to it."""
     begun: dict[str, float] = {}
     failed: dict[str, float] = {}
-    each: list[tuple[float, float]] = []
-    ends: list[float] = []
-    longest = 0.0
+    over: list[tuple[float, float, float]] = []
     for unit in units:  # a task's are in order
         if unit.kind != kind or unit.began >= until:
             continue
@@ -74,20 +72,18 @@ def waits(units: Sequence[Unit], kind: Kind, since: float, until: float) -> Wait
             del begun[unit.task]
             paused = unit.began - failed.pop(unit.task, unit.began)
             if unit.ended > since:
-                each.append((began, unit.ended - paused))
-                longest = max(longest, unit.ended - began)
-                ends.append(unit.ended)
+                over.append((began, unit.ended, paused))
         elif unit.ended is not None:
             failed[unit.task] = unit.ended
     never = [(began, until) for began in begun.values()]
-    longest = max((longest, *(ended - began for began, ended in never)))
-    gaps = _gaps(sorted(ends), since, until)
+    longest = max((ended - began for began, ended, *_ in (*over, *never)), default=0.0)
+    gaps = _gaps(sorted(ended for _, ended, _ in over), since, until)
     return Waits(
         longest=longest,
         open=any(ended - began == longest for began, ended in never) and longest > 2 * _BLINK,
         gap=max(gaps),
         total=sum(gap for gap in gaps if gap > _BLINK),
-        each=(*each, *never),
+        each=(*((began, ended - paused) for began, ended, paused in over), *never),
     )
 
 

@@ -18,7 +18,7 @@ from ...demo.score import sparkline
 from ...demo.show import node_cells, node_table, strokes
 from ...node import Health
 from ...observe.web.history import latency_of
-from ...observe.web.words import age, clock
+from ...observe.web.words import age, clock, heard_of
 from ...stats import ClusterStats, NodeStats
 from ..running import print_json, printable
 from .sources import Message
@@ -170,7 +170,7 @@ def _lag(node: NodeStats) -> str:
 
 def _why(node: NodeStats) -> str:
     """Since when it is what it is; why it is not at its best, or of one that is well again, its last error."""
-    words = [f"since {clock(node.since)}"] if node.observed or node.last_success or node.cause else []
+    words = [f"since {clock(node.since)}"] if heard_of(node) else []
     words += [word for word in ("draining", "degraded", "avoided") if getattr(node, word)]
     if node.cause:
         words.append(node.cause)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...cluster import Cluster
-from ...node import Health
 from ...stats import ClusterStats, NodeStats
-from .words import clock
+from .words import clock, heard_of, trouble
 
 __all__ = ["Readiness", "snapshot"]
 
@@ -44,8 +43,8 @@ def snapshot(clusters: Sequence[Cluster[Any]], readiness: Readiness) -> list[dic
 def _state(node: NodeStats) -> str:
     """What it is, since when, and why."""
     health = "draining" if node.draining else str(node.health)
-    if node.health is Health.UP and (node.degraded or node.avoided):
-        health += ", degraded" if node.degraded else ", avoided"
-    if node.observed or node.last_success or node.cause:  # else nothing is known yet
+    if ails := trouble(node):
+        health += f", {ails}"
+    if heard_of(node):
         health += f" since {clock(node.since)} UTC"
     return f"{health}, {node.role}" + (f" ({node.cause})" if node.cause else "")

@@ -12,7 +12,7 @@ from typing import Any
 from ...node import Health
 from ...stats import ClusterStats, NodeStats
 from .history import History
-from .words import age, clock, duration, size
+from .words import age, clock, duration, heard_of, size, trouble
 
 __all__ = ["page"]
 
@@ -103,11 +103,7 @@ def _node(node: NodeStats, stats: ClusterStats, history: History, now: float, mo
 
 
 def _health(node: NodeStats) -> str:
-    if node.draining:
-        return "draining"
-    if node.health is Health.UP and (node.degraded or node.avoided):
-        return "degraded" if node.degraded else "avoided"
-    return str(node.health)
+    return "draining" if node.draining else trouble(node) or str(node.health)
 
 
 def _level(node: NodeStats) -> str:
@@ -120,7 +116,7 @@ def _level(node: NodeStats) -> str:
 
 def _since(node: NodeStats, moment: datetime) -> str:
     """Since when it is what it is."""
-    if node.health is Health.UP and not (node.observed or node.last_success or node.cause):
+    if node.health is Health.UP and not heard_of(node):
         return "not heard of yet"
     return f"since {clock(node.since)}, {age(node.since, moment)}"
 

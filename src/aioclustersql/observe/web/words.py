@@ -1,10 +1,13 @@
-"""Figures in words: seconds, bytes and ages as people read them."""
+"""Figures and states in words: seconds, bytes, ages and what ails a node, as people read them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-__all__ = ["age", "clock", "duration", "size"]
+from ...node import Health
+from ...stats import NodeStats
+
+__all__ = ["age", "clock", "duration", "heard_of", "size", "trouble"]
 
 
 def duration(seconds: float | None) -> str:
@@ -41,6 +44,18 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def heard_of(node: NodeStats) -> bool:
+    """Whether anything is known of it yet."""
+    return bool(node.observed or node.last_success or node.cause)
+
+
+def trouble(node: NodeStats) -> str | None:
+    """What ails a node that is up."""
+    if node.health is not Health.UP:
+        return None
+    return "degraded" if node.degraded else "avoided" if node.avoided else None
 
 
 def _long(seconds: float) -> str:
