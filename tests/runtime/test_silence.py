@@ -329,3 +329,17 @@ async def test_logins_that_callers_lose_by_time_open_no_breaker_that_the_monitor
             driver.terminate(await cluster.connect(timeout=3))
         await until(5)
     assert DOWN not in [new for _, _, new in diary.health]
+
+
+async def test_a_slow_answer_that_comes_after_a_login_has_succeeded_costs_no_session(racing: Racing):
+    cluster, driver = racing(*THREE)
+    diary = Diary(cluster)
+    async with cluster:
+        await until(0.5)
+        old = reserved(driver["a"])
+        driver["a"].probe_delay = 0.8  # the login answers within the first half second, the probe in the second
+        await until(4)
+        driver["a"].probe_delay = None
+        await until(6)
+        assert (old.how_closed, driver["a"].interrupted, driver["a"].terminated) == (None, 0, 0)
+    assert diary.health == []

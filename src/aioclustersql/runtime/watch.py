@@ -120,6 +120,7 @@ class Watch(Generic[C]):
         """One question, until it is answered or the verdict is found."""
         line = self._line
         window, doubted = self._window(), False
+        waiting: C | None = None  # a spare that the reserved connection was given one more window beside
         while True:
             now, due = self._loop.time(), window.end if doubted else window.half
             if self._has_moved():
@@ -146,13 +147,18 @@ class Watch(Generic[C]):
                     self._call_witnesses(now)
             elif line.login is not None and line.login.speaking_since > window.half + LATE:
                 window, doubted = window.anew(now), False  # it waited for our own password, and has not had its time
+            elif waiting is not None and waiting is line.spare:
+                line.use_spare()
+                window, doubted = window.anew(now), False
             else:
                 heard, others = self.heard(now), self._monitor.others_heard(self.member, now)
                 verdict = judge(window, now, heard=heard, others_heard=others)
                 if verdict is Verdict.SILENT:
                     self._found_silent(window, now)
                     return
-                if verdict is Verdict.ALIVE:
+                if verdict is Verdict.ALIVE and self.member.usable:
+                    waiting = line.spare  # slow is not dead, and MySQL counts a session that is cut off in mid-question
+                elif verdict is Verdict.ALIVE:
                     line.use_spare()
                 window, doubted = window.longer(now) if verdict is Verdict.OURSELVES else window.anew(now), False
 
