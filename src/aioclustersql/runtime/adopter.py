@@ -9,9 +9,9 @@ import asyncio
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from ..node import Target
+from ..node import Role, Target
 from ..policy.ledger import Book
 from .member import Member
 from .pooled import Pooled
@@ -26,12 +26,17 @@ C = TypeVar("C")
 _log = logging.getLogger("aioclustersql.pool")
 
 
+class _Made(NamedTuple):
+    role: Role
+    baseline: object
+
+
 class Adopter(Generic[C]):
     """The adoptions under way in one pool."""
 
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[_Made]] = set()
         self._stopped = False
 
     def adopt(self, member: Member[C], conn: C) -> bool:
@@ -41,25 +46,27 @@ class Adopter(Generic[C]):
         if self._stopped or book is None or not pool.registry.is_current(member) or not pool.ledger.has_room(book):
             return False
         now = pool.loop.time()
-        wanted = book.size < pool.ledger.limits.min_size or any(
-            book in pool.supply.of(wants, now).books for wants in pool.ledger.groups
-        )
-        if not wanted:
+        served = (wants for wants in pool.ledger.groups if book in pool.supply.of(wants, now).books)
+        wants = next(served, None)
+        if wants is None and book.size >= pool.ledger.limits.min_size:
             return False
+        target = Target.ANY if wants is None else wants.target
         book.connecting += 1
-        task = pool.loop.create_task(self._adopt(conn), name=f"aioclustersql:{pool.registry.cluster}:adopt")
+        task = pool.loop.create_task(self._adopt(conn, target), name=f"aioclustersql:{pool.registry.cluster}:adopt")
         self._tasks.add(task)
-        task.add_done_callback(partial(self._adopted, member, conn, book, book.generation))
+        task.add_done_callback(partial(self._adopted, member, conn, book, book.generation, target))
         return True
 
-    async def _adopt(self, conn: C) -> object:
-        """Validate it and set it up. Returns its baseline."""
-        settings = self._pool.settings
+    async def _adopt(self, conn: C, target: Target) -> _Made:
+        """Validate it and set it up."""
+        pool, settings = self._pool, self._pool.settings
         async with asyncio.timeout(None if settings.connect_timeout == math.inf else settings.connect_timeout):
-            await self._pool.registry.driver.validate(conn, Target.ANY)
-            return await self._pool.set_up(conn) if settings.init is not None else None
+            role = await pool.registry.driver.validate(conn, pool.registry.standing.to_ask(target))
+            return _Made(role, await pool.set_up(conn) if settings.init is not None else None)
 
-    def _adopted(self, member: Member[C], conn: C, book: Book, generation: int, task: asyncio.Task[object]) -> None:
+    def _adopted(
+        self, member: Member[C], conn: C, book: Book, generation: int, target: Target, task: asyncio.Task[_Made]
+    ) -> None:
         pool = self._pool
         self._tasks.discard(task)
         book.connecting -= 1
@@ -69,8 +76,10 @@ class Adopter(Generic[C]):
         if task.cancelled() or error is not None or self._stopped or generation != book.generation:
             pool.registry.driver.terminate(conn)
         else:
+            role, baseline = task.result()
             member.counters.connections += 1
-            pool.add(Pooled(member, conn, task.result()), book)
+            pool.registry.learn_role(member, role)
+            pool.add(Pooled(member, conn, baseline, target), book)
         if not self._stopped:
             pool.opener.go_on()
 

@@ -46,6 +46,7 @@ UNKNOWN_LOGIN = 0.05
 class _Login:
     book: Book
     generation: int
+    target: Target
     overdue_at: float
     """From then on another one is started beside it: it takes longer than logins on this node do."""
     timer: asyncio.TimerHandle | None = None
@@ -224,7 +225,7 @@ class Opener(Generic[C]):
         book.connecting += 1
         book.chosen = pool.next_turn()
         patience = max(FAILOVER, SLOW * (member.latency.estimate(now) or 0.0))
-        login = _Login(book, book.generation, now + patience, instead_of=instead_of)
+        login = _Login(book, book.generation, wants.target, now + patience, instead_of=instead_of)
         init = partial(self._set_up, login) if pool.settings.init is not None else None
         attempt = Attempt(pool.registry, pool.disposal, member, LoginRequest(wants, {}, init), Reason.POOL, self._loop)
         limit = pool.settings.connect_timeout
@@ -270,7 +271,7 @@ class Opener(Generic[C]):
             known.pop(member.name, None)
         if login.generation == login.book.generation:
             member.counters.connections += 1
-            pool.add(Pooled(member, opened.conn, login.baseline), login.book)
+            pool.add(Pooled(member, opened.conn, login.baseline, login.target), login.book)
         else:  # what was open on the node when it began is no good any more
             pool.disposal.close(pool.registry.driver, opened.conn, GOODBYE)
         if login.instead_of is not None and login.instead_of.state is State.IDLE:

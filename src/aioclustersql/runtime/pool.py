@@ -125,6 +125,9 @@ class Pool(Generic[C]):
                 self.close(slot)
             elif now - slot.since >= CHECK_AFTER:
                 self.returner.check(slot)
+            elif not slot.serves_unasked(wants.target):
+                ledger.look_at(slot, now)
+                self.returner.ask_role(slot, wants.target)
             else:
                 ledger.take(book, now)
                 self._totals.at_once += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Generic, TypeVar
 
-from ..node import Wants
+from ..node import Role, Target, Wants
 from ..policy.ledger import Slot, Waiter
 from .member import Member
 
@@ -17,12 +17,14 @@ C = TypeVar("C")
 class Pooled(Slot, Generic[C]):
     """A connection in the pool, leased or not. As long as it is leased it is its user's."""
 
-    __slots__ = ("baseline", "conn", "cut", "interrupt", "member", "owner", "returned_at", "taken_at", "turn")
+    __slots__ = ("baseline", "conn", "cut", "interrupt", "member", "owner", "returned_at", "taken_at", "turn", "validated_for")
 
-    def __init__(self, member: Member[C], conn: C, baseline: object) -> None:
+    def __init__(self, member: Member[C], conn: C, baseline: object, validated_for: Target) -> None:
         super().__init__()
         self.member = member
         self.conn = conn
+        self.validated_for = validated_for
+        """What its node was last asked for: see `serves_unasked`."""
         self.baseline = baseline
         """What `Driver.reset` restores."""
         self.turn = 0
@@ -41,6 +43,11 @@ class Pooled(Slot, Generic[C]):
     def node(self) -> str:
         """The name of its node."""
         return self.member.name
+
+    def serves_unasked(self, target: Target) -> bool:
+        """Whether it may be leased for that as it is. Nothing is known of a node's role until a login asks for it, and one for
+        `any` does not have to."""
+        return self.member.role is not Role.UNKNOWN or target is Target.ANY or target is self.validated_for
 
     def __repr__(self) -> str:
         return f"<pooled connection on {self.member.name}: {self.state.name.lower()}>"

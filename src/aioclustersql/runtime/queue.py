@@ -100,6 +100,9 @@ class Queue(Generic[C]):
             waiter = ledger.next_waiter(lambda wants: self._is_worth_it(wants, book, now, in_hand=True))
             if waiter is None:
                 break
+            if not slot.serves_unasked(waiter.wants.target):
+                self._pool.returner.ask_role(slot, waiter.wants.target)
+                return
             ledger.withdraw(waiter)
             if self._hand_over(cast("Waiting[C]", waiter), slot, now):
                 return

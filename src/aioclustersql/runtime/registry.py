@@ -144,9 +144,15 @@ class Registry(Roster[C]):
         member.last_success = datetime.now(UTC)
         self.admitted(member)
         self._login_signal(member, Signal.SUCCESS, now)
+        self.learn_role(member, role)
+
+    def learn_role(self, member: Member[C], role: Role) -> None:
+        """A connection was just validated as this."""
         old = member.role
         # A cheap check sees only that the node takes writes; that it is one of many was learnt by a fuller one.
         if role is Role.UNKNOWN or role is old or (old is Role.PEER and role is Role.PRIMARY):
+            return
+        if not self.is_current(member):
             return
         self.change_role(member, role)
         self.settle(member)

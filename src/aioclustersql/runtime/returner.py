@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..node import Target
 from ..policy.ledger import State
 from .pooled import Pooled
 
@@ -47,6 +48,10 @@ class Returner(Generic[C]):
         self._pool.ledger.look_at(slot, self._pool.loop.time())
         self._begin(slot, self._check(slot))
 
+    def ask_role(self, slot: Pooled[C], target: Target) -> None:
+        """See what a node of unknown role is, over a connection in our hands, for somebody who wants more than any node."""
+        self._begin(slot, self._ask_role(slot, target))
+
     def _begin(self, slot: Pooled[C], doing: Coroutine[Any, Any, None]) -> None:
         task = self._pool.loop.create_task(doing, name=self._name)
         self._tasks[task] = slot
@@ -80,6 +85,16 @@ class Returner(Generic[C]):
         await self._driver.ping(slot.conn)
         now = self._pool.loop.time()
         slot.member.heard(now, None)
+        self._over(slot, now)
+
+    async def _ask_role(self, slot: Pooled[C], target: Target) -> None:
+        registry = self._pool.registry
+        role = await self._driver.validate(slot.conn, registry.standing.to_ask(target))
+        now = self._pool.loop.time()
+        slot.member.heard(now, None)
+        slot.validated_for = target
+        if self._pool.ledger.is_good(slot, now):  # else the node may be another by now
+            registry.learn_role(slot.member, role)
         self._over(slot, now)
 
     def _over(self, slot: Pooled[C], now: float) -> None:

@@ -207,13 +207,13 @@ class FakeDriver:
         return server.let_in(self._made, endpoint, ready=outcome == "ok")
 
     async def validate(self, conn: FakeConnection, target: Target) -> Role:
-        """The server's role, after `validate_delay`."""
+        """The server's role, after `validate_delay`. For `any` it is unknown where the server does not tell it unasked."""
         conn.check(FailureKind.FOUND_CLOSED)
         await conn.server.answer(conn.server.validate_delay, conn)
         conn.check(FailureKind.SESSION_LOST)
         if target is Target.STANDBY and conn.server.role is Role.PEER:
             raise NodeNotFit(f"{conn.server.name} is one of equals: there is no standby; ask for prefer-standby")
-        return conn.server.role
+        return conn.server.role if conn.server.tells_role or target is not Target.ANY else Role.UNKNOWN
 
     async def close(self, conn: FakeConnection) -> None:
         """A goodbye, after `close_delay`. Cancelled meanwhile, the connection stays open."""

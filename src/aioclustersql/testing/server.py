@@ -62,6 +62,8 @@ class FakeServer:
     """How logins end: a word, or an exception to raise."""
     role: Role = Role.PEER
     """What validation answers."""
+    tells_role: bool = True
+    """Whether validation answers that for `any`, too, as PostgreSQL's logins do; MySQL's do not."""
     password: str | None = None
     """The only right one; `None` accepts any."""
     validate_delay: float | None = None
