@@ -10,12 +10,12 @@ import pytest
 from aioclustersql.errors import AcquireTimeout
 from aioclustersql.node import Role, Target
 from aioclustersql.policy.ranking import Fit, fit
-from aioclustersql.testing import FakeConnection
+from aioclustersql.testing import FakeConnection, Row
 
 from .conftest import Pooling, Racing
 from .tools import books, leasing, moment, now
 
-PRIMARY_AND_STANDBYS = (("p", 0.0, "ok", Role.PRIMARY), ("s1", 0.0, "ok", Role.STANDBY), ("s2", 0.0, "ok", Role.STANDBY))
+PRIMARY_AND_STANDBYS: list[Row] = [("p", 0, "ok", Role.PRIMARY), ("s1", 0, "ok", Role.STANDBY), ("s2", 0, "ok", Role.STANDBY)]
 
 
 @pytest.mark.parametrize("tells", [True, False])
