@@ -157,7 +157,11 @@ def frequencies() -> str:
         ("all is quiet", verdict.pause(interval, down_for=None, unsettled_for=None)),
         ("something is unsettled", verdict.pause(interval, down_for=None, unsettled_for=begin)),
         (f"... for more than {_seconds(later)}", verdict.pause(interval, down_for=None, unsettled_for=later)),
-        ("the node is down", verdict.pause(interval, down_for=begin, unsettled_for=None)),
+        (
+            f"the node is down, something is unsettled, for {_seconds(verdict.MISSED_FOR)}",
+            verdict.pause(interval, down_for=begin, unsettled_for=begin),
+        ),
+        ("else while the node is down", verdict.pause(interval, down_for=begin, unsettled_for=None)),
         (f"... for more than {_seconds(later)}", verdict.pause(interval, down_for=later, unsettled_for=None)),
     )
     return _table(["when", "one question each"], ([when, _seconds(every)] for when, every in rows))

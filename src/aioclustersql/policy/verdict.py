@@ -14,8 +14,11 @@ __all__ = ["FAST", "LATE", "RECENT", "RENEW", "SLOWER", "Verdict", "Window", "is
 LATE = 0.05
 """A timer that wakes so much too late means that our own loop was blocked, and answers may lie unread."""
 FAST, FASTEST_FOR, SLOWER = 0.05, 30.0, 0.25
-"""While something is unsettled nodes are asked every 0.05 s; after 30 s of it every 0.25 s. So are nodes that are down, before
-they are asked at the usual interval."""
+"""While something is unsettled nodes are asked every 0.05 s; after 30 s of it every 0.25 s. Nodes that are down are asked every
+0.25 s, and after 30 s at the usual interval."""
+MISSED_FOR = 5.0
+"""For so many seconds a node that is down is asked every 0.05 s as well, if nothing serves meanwhile: all wait for it. No longer,
+since a server that recovers writes each refusal to its log."""
 RECENT = 1.0
 """For so many seconds after a node changed its role or health the others may too."""
 RENEW, RENEWALS, RENEW_LATER = 5.0, 12, 30.0
@@ -90,6 +93,8 @@ def pause(interval: float, *, down_for: float | None, unsettled_for: float | Non
     or this one answers far slower than it can. `None`: it is not so.
     """
     if down_for is not None:
+        if unsettled_for is not None and down_for < MISSED_FOR:
+            return min(interval, FAST)
         return min(interval, SLOWER) if down_for < FASTEST_FOR else interval
     if unsettled_for is not None:
         return min(interval, FAST if unsettled_for < FASTEST_FOR else SLOWER)
