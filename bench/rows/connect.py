@@ -61,7 +61,7 @@ def measure(context: Context) -> Outcome:
         for count in _NODES:
             cells[count] = context.run(_interleaved(stand, count, context.times(30, 2)))
             context.say(f"{driver}, {count} nodes: " + ", ".join(f"{c.way} {1e3 * c.p50:.2f} ms" for c in cells[count]))
-        raw, warm = context.run(_at_once(stand, _NODES[1], 200, context.times(5, 1)))
+        raw, warm = context.run(_at_once(stand, _NODES[1], 200, context.times(15, 1)))
         cold = context.run(_cold(stand, _NODES[-1], 50, context.times(5, 1)))
         rows += [row for count, found in cells.items() for row in _rows(driver, count, found)]
         bursts += _burst_rows(driver, [raw, warm, cold])

@@ -8,6 +8,7 @@ Rule: nothing that a user can see differs, but for the time it takes and for a l
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
@@ -37,7 +38,23 @@ class Connection(aiomysql.Connection):
 
     async def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> Any:
         packet = self._take_packet(packet_type)
+        if packet is None and await self._more():
+            packet = self._take_packet(packet_type)
         return await super()._read_packet(packet_type) if packet is None else packet
+
+    async def _more(self) -> bool:
+        """Wait for bytes; whether any came. What came instead, aiomysql sees for itself."""
+        reader: Any = self._reader
+        if reader.eof_received or reader.exception() is not None or len(reader._buffer) >= _HEADER:
+            return False
+        try:
+            await reader._wait_for_data("_read_packet")
+        except asyncio.CancelledError:
+            self._close_on_cancel()
+            raise
+        except OSError:
+            return False
+        return True
 
     def _take_packet(self, packet_type: type[MysqlPacket]) -> MysqlPacket | None:
         """The next packet, if it is here whole and in its turn; everything else is aiomysql's to read and to judge."""
