@@ -158,10 +158,10 @@ def frequencies() -> str:
         ("something is unsettled", verdict.pause(interval, down_for=None, unsettled_for=begin)),
         (f"... for more than {_seconds(later)}", verdict.pause(interval, down_for=None, unsettled_for=later)),
         (
-            f"the node is down, something is unsettled, for {_seconds(verdict.MISSED_FOR)}",
-            verdict.pause(interval, down_for=begin, unsettled_for=begin),
+            f"the node is down, none serves, for {_seconds(verdict.MISSED_FOR)}",
+            verdict.pause(interval, down_for=begin, unsettled_for=begin, missed=True),
         ),
-        ("else while the node is down", verdict.pause(interval, down_for=begin, unsettled_for=None)),
+        ("the node is down", verdict.pause(interval, down_for=begin, unsettled_for=None)),
         (f"... for more than {_seconds(later)}", verdict.pause(interval, down_for=later, unsettled_for=None)),
     )
     return _table(["when", "one question each"], ([when, _seconds(every)] for when, every in rows))

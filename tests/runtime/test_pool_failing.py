@@ -86,7 +86,7 @@ async def test_a_node_that_refuses_is_not_hammered(pooling: Pooling):
     cluster, driver = await pooling(("a", 0, "refused"))
     with pytest.raises(AcquireTimeout):
         await cluster.acquire(timeout=30)
-    assert 15 <= driver["a"].started <= 120
+    assert 15 <= driver["a"].started <= 150
 
 
 async def test_many_who_wait_for_a_node_that_refuses_hammer_it_no_more(pooling: Pooling):
@@ -94,7 +94,7 @@ async def test_many_who_wait_for_a_node_that_refuses_hammer_it_no_more(pooling: 
     callers = [leasing(cluster, timeout=30) for _ in range(50)]
     await asyncio.wait(callers)
     assert all(isinstance(caller.exception(), AcquireTimeout) for caller in callers)
-    assert 15 <= driver["a"].started <= 240
+    assert 15 <= driver["a"].started <= 300
 
 
 async def test_a_silent_node_is_not_hammered_when_logins_are_given_up_soon(pooling: Pooling):

@@ -11,7 +11,7 @@ import pytest
 
 from aioclustersql.events import Interrupted
 from aioclustersql.failure import FailureKind
-from aioclustersql.node import Health
+from aioclustersql.node import Health, Role
 from aioclustersql.runtime.member import Member
 from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, Row
 
@@ -53,6 +53,13 @@ async def test_a_node_that_is_down_is_asked_every_quarter_second_and_after_half_
     async with cluster:
         await until(33.5)
     assert logins(driver, "a") == [0.25 * turn for turn in range(120)] + [30.75, 31.75, 32.75]
+
+
+async def test_while_no_node_serves_one_that_is_down_is_asked_every_twentieth_of_a_second_for_five_seconds(racing: Racing):
+    cluster, driver = racing(("a", 0, "refused"), ("b", 0, "ok", Role.STANDBY))
+    async with cluster:
+        await until(6.0)
+    assert logins(driver, "a") == pytest.approx([0.05 * turn for turn in range(100)] + [5.2, 5.45, 5.7, 5.95])
 
 
 async def test_a_node_that_is_back_is_up_with_its_first_answer(racing: Racing):

@@ -17,8 +17,8 @@ FAST, FASTEST_FOR, SLOWER = 0.05, 30.0, 0.25
 """While something is unsettled nodes are asked every 0.05 s; after 30 s of it every 0.25 s. Nodes that are down are asked every
 0.25 s, and after 30 s at the usual interval."""
 MISSED_FOR = 5.0
-"""For so many seconds a node that is down is asked every 0.05 s as well, if nothing serves meanwhile: all wait for it. No longer,
-since a server that recovers writes each refusal to its log."""
+"""For so many seconds a node that is down is asked every 0.05 s as well, if none serves the usual target: all wait for it. No
+longer, since a server that recovers writes each refusal to its log."""
 RECENT = 1.0
 """For so many seconds after a node changed its role or health the others may too."""
 RENEW, RENEWALS, RENEW_LATER = 5.0, 12, 30.0
@@ -86,14 +86,14 @@ def judge(window: Window, now: float, *, heard: float, others_heard: float) -> V
     return Verdict.SILENT
 
 
-def pause(interval: float, *, down_for: float | None, unsettled_for: float | None) -> float:
+def pause(interval: float, *, down_for: float | None, unsettled_for: float | None, missed: bool = False) -> float:
     """Seconds from the beginning of one probe to that of the next.
 
     down_for: since when the node is down. unsettled_for: since when no node serves the usual target, or a node has just changed,
-    or this one answers far slower than it can. `None`: it is not so.
+    or this one answers far slower than it can. `None`: it is not so. missed: no node serves the usual target.
     """
     if down_for is not None:
-        if unsettled_for is not None and down_for < MISSED_FOR:
+        if missed and down_for < MISSED_FOR:
             return min(interval, FAST)
         return min(interval, SLOWER) if down_for < FASTEST_FOR else interval
     if unsettled_for is not None:

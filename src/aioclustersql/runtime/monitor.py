@@ -125,12 +125,16 @@ class Monitor(Generic[C]):
             for watch in self._watches.values():
                 watch.rethink()
 
+    def is_served(self) -> bool:
+        """Whether any node serves the usual target."""
+        target = self._target
+        return any(
+            member.usable and not member.draining and member.fits[target] is not Fit.NO for member in self.registry.members
+        )
+
     def unsettled_for(self, now: float) -> float | None:
         """For how many seconds it has been unsettled who does what, if it is."""
-        served = any(
-            member.usable and not member.draining and member.fits[self._target] is not Fit.NO for member in self.registry.members
-        )
-        if served and now - self._changed_at >= RECENT:
+        if self.is_served() and now - self._changed_at >= RECENT:
             self._unsettled_since = None
             return None
         if self._unsettled_since is None:

@@ -32,8 +32,8 @@ __all__ = ["Opener"]
 
 C = TypeVar("C")
 
-REST_FIRST, REST_MAX = 0.05, 1.0
-"""After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 1 (full jitter)."""
+REST_FIRST, REST_MAX = 0.05, 0.5
+"""After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 0.5 (full jitter)."""
 SLOW = 2.0
 """A login that takes so many times as long as those on its node do (and 250 ms at least) is not counted on any more."""
 _TICK = 1e-6
