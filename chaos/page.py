@@ -15,6 +15,7 @@ from typing import Any
 from chaos.clients import OURS
 from chaos.headline import README, into
 from chaos.result import Result
+from chaos.stage import PAUSE
 from chaos.summary import DRAWN, summary
 
 __all__ = ["FOLDER", "PAGE", "SUMMARY", "main", "picture", "render"]
@@ -26,12 +27,12 @@ _ENGINES = {
     "galera": "On Galera: three MariaDB nodes, each takes writes",
     "postgres": "On PostgreSQL: a primary and two standbys",
 }
-_CLOSE = 0.05
-"""Seconds of difference that nobody would notice."""
+_CLOSE = 1.5 * PAUSE
+"""Seconds of difference that say nothing: the longest pause of the load, which whoever saw an error makes before he asks again."""
 
 _HEAD = """# How it behaves when…
 
-What users of a cluster notice of each fault, measured on real servers by `make chaos`: first of our own four ways, then of what
+What users of a cluster notice of each fault, measured on real servers by `make chaos`: first of our own ways, then of what
 one would use instead, each as its documentation says, with the same load on the same servers, one after another.
 
 - *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
@@ -46,18 +47,18 @@ one would use instead, each as its documentation says, with the same load on the
 - *left*: sockets, tasks and sessions on the servers after `close`.
 """
 _WHY = """
-A figure of ours that is worse than the best of the others is marked by `*`. While no node can serve, `run`, `transaction` and
-`acquire` wait until one does, looking again every second; `connect`, and others that fail at once, are tried again by this load
-every few milliseconds, and so may find it a moment sooner, at the price of those errors and logins. Our reads are spread over all
-nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only does
-not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest
-takes is chance, and who has a time-out of a second gets an error instead.
+A figure of ours that is worse than the best of the others is marked by `*`, if it is by more than {close:.2f} s: so long may a
+task of this load pause before it asks again after an error, so that less says nothing. Why they are worse: our reads are spread
+over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only
+does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest
+takes is chance, and who has a time-out of a second gets an error instead. Where a server has no connection left, ours wait for up
+to half a second between two tries; who asks again at once is served sooner, and refused more often.
 """
 
 
 def render(data: Mapping[str, Any]) -> str:
     """The page, from the summary."""
-    parts = [_HEAD, _WHY.lstrip(), _measured(data["about"])]
+    parts = [_HEAD, _WHY.lstrip().format(close=_CLOSE), _measured(data["about"])]
     for engine, scenes in data["engines"].items():
         parts.append(f"## {_ENGINES[engine]}\n")
         for scene, told in scenes.items():
