@@ -28,7 +28,7 @@ _ENGINES = {
     "postgres": "On PostgreSQL: a primary and two standbys",
 }
 _CLOSE = 1.5 * PAUSE
-"""Seconds of difference that say nothing: the longest pause of the load, which whoever saw an error makes before he asks again."""
+"""Seconds of difference that say nothing: so long may the load pause between an error and the next try."""
 
 _HEAD = """# How it behaves when…
 
@@ -49,10 +49,10 @@ one would use instead, each as its documentation says, with the same load on the
 _WHY = """
 A figure of ours that is worse than the best of the others is marked by `*`, if it is by more than {close:.2f} s: so long may a
 task of this load pause before it asks again after an error, so that less says nothing. Why they are worse: our reads are spread
-over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only
-does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest
-takes is chance, and who has a time-out of a second gets an error instead. Where a server has no connection left, ours wait for up
-to half a second between two tries; who asks again at once is served sooner, and refused more often.
+over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node
+only does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the
+longest takes is chance, and who has a time-out of a second gets an error instead. Where a server has no connection left, ours
+wait for up to half a second between two tries; who asks again at once is served sooner, and refused more often.
 """
 
 
