@@ -34,6 +34,19 @@ async def test_a_standby_that_lost_the_race_of_a_connect_is_not_lent_for_writing
     driver.terminate(await connecting)
 
 
+async def test_one_that_does_not_serve_who_waits_says_goodbye(pooling: Pooling):
+    """MySQL counts those that do not."""
+    cluster, driver = await pooling(("a", 0, "ok"), ("b", 0.125, "ok"))
+    for server in driver:
+        server.then(server.delay, "ok").then(None, "silent").then(None, "silent")
+    connecting = asyncio.create_task(cluster.connect())
+    await asyncio.sleep(0)
+    with pytest.raises(AcquireTimeout):
+        await cluster.acquire(target="standby", timeout=0.25)
+    assert (driver["b"].goodbyes, books(cluster)["b"][0]) == (1, 0)
+    driver.terminate(await connecting)
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_whoever_is_first_gets_what_he_asked_for(racing: Racing, seed: int):
     rng = random.Random(seed)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ..node import Role, Target
 from ..policy.ledger import Book
+from .attempt import GOODBYE
 from .member import Member
 from .pooled import Pooled
 
@@ -73,8 +74,10 @@ class Adopter(Generic[C]):
         error = None if task.cancelled() else task.exception()
         if error is not None:
             _log.debug("cluster %s: node %s: not adopted: %s", pool.registry.cluster, member.name, member.describe(error))
-        if task.cancelled() or error is not None or self._stopped or generation != book.generation:
+        if task.cancelled() or self._stopped:
             pool.registry.driver.terminate(conn)
+        elif error is not None or generation != book.generation:
+            pool.disposal.close(pool.registry.driver, conn, GOODBYE)
         else:
             role, baseline = task.result()
             member.counters.connections += 1
