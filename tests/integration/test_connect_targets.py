@@ -62,6 +62,22 @@ async def test_every_target_gives_its_kind_cold_and_warm(engine: Postgres, stagg
                 assert set(counted) <= nodes
 
 
+async def test_the_first_callers_of_a_cold_cluster_get_their_kind_whichever_way_they_ask(engine: Postgres) -> None:
+    async def leased(cluster: Cluster[Any], target: str) -> tuple[str, bool]:
+        async with cluster.acquire(target=target) as conn:
+            return target, await conn.fetchval("select pg_is_in_recovery()")
+
+    async def connected(cluster: Cluster[Any], target: str) -> tuple[str, bool]:
+        async with cluster.connect(target=target) as conn:
+            return target, await conn.fetchval("select pg_is_in_recovery()")
+
+    for _ in range(25):
+        async with engine.cluster() as cluster:
+            asked = (way(cluster, target) for way in (connected, leased) for target in ("standby", "read-write"))
+            told = await asyncio.gather(*asked)
+        assert told == [("standby", True), ("read-write", False)] * 2
+
+
 async def test_targets_take_turns_on_one_cluster(engine: Postgres) -> None:
     async with engine.unwatched() as cluster:
         await warm_up(cluster)

@@ -10,9 +10,10 @@ from aioclustersql import AllNodesFailed
 from aioclustersql.errors import AcquireTimeout
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health
+from aioclustersql.runtime.opener import REST_FIRST
 from aioclustersql.testing import FakeConnection, FakeError
 
-from .conftest import Pooling
+from .conftest import Pooling, Racing
 from .tools import books, lease, leasing, moment, now, warm
 
 # -- failing nodes ---------------------------------------------------------------------------------------------------------
@@ -113,6 +114,19 @@ async def test_a_node_that_failed_serves_soon_after_it_came_back(pooling: Poolin
     began = now()
     await cluster.release(await caller)
     assert now() - began <= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_failed_before_a_node_came_back_makes_nobody_wait_after_that(racing: Racing, seed: int):
+    cluster, driver = racing(("a", 0, "refused"), seed=seed)
+    async with cluster:
+        caller = leasing(cluster)
+        await asyncio.sleep(10)
+        driver["a"].outcome = "ok"
+        driver["a"].then(0, "ok").then(0, "reset")  # the monitor's login, and the pool's
+        began = now()
+        await cluster.release(await caller)
+    assert now() - began <= 0.25 + REST_FIRST
 
 
 async def test_without_a_monitor_a_node_that_was_down_is_used_again(pooling: Pooling):

@@ -24,6 +24,8 @@ __all__ = ["Connection", "TlsConnection"]
 
 _HEADER = 4
 """Bytes before each packet: its length, and its number."""
+_ERROR = b"\xff"
+"""How an error packet begins."""
 
 
 class Connection(aiomysql.Connection):
@@ -60,17 +62,19 @@ class Connection(aiomysql.Connection):
         """The next packet, if it is here whole and in its turn; everything else is aiomysql's to read and to judge."""
         reader: Any = self._reader
         buffer: bytearray = reader._buffer
-        if len(buffer) < _HEADER or buffer[3] != self._next_seq_id:
+        here = len(buffer)
+        if here < _HEADER or buffer[3] != self._next_seq_id:
             return None
-        end = _HEADER + int.from_bytes(buffer[:3], "little")
-        if len(buffer) < end or end >= MAX_PACKET_LEN:
+        end = _HEADER + (buffer[0] | buffer[1] << 8 | buffer[2] << 16)
+        if here < end or end >= MAX_PACKET_LEN:
             return None
         data = bytes(buffer[_HEADER:end])
         del buffer[:end]
-        reader._maybe_resume_transport()
+        if reader._paused:
+            reader._maybe_resume_transport()
         self._next_seq_id = (self._next_seq_id + 1) % 256
         packet = packet_type(data, self._encoding)
-        if packet.is_error_packet():
+        if data.startswith(_ERROR):
             if self._result is not None:
                 self._result.unbuffered_active = False
             packet.raise_for_error()

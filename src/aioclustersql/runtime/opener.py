@@ -127,9 +127,9 @@ class Opener(Generic[C]):
     def changed(self, member: Member[C]) -> None:
         """Something else is known of a node: it need not rest any longer. Of one that was removed nothing is known any more."""
         self._rests.pop(member.name, None)
+        self._failures.pop(member.name, None)
         if not self._pool.registry.is_current(member):
             self.errors.pop(member.name, None)
-            self._failures.pop(member.name, None)
 
     def _choose(self, offers: Sequence[Offer], now: float) -> Book | None:
         """Where to open one more, having made room for it if need be."""
