@@ -6,6 +6,7 @@ Rule: whatever it suffers too is not the measured library's doing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,8 +39,21 @@ class Gauge:
     _task: asyncio.Task[None] | None = None
 
     def stall(self, since: float, until: float) -> float:
-        """Seconds: the longest write that ended after `since` and began before `until`; one that is under way counts so far."""
-        writes = [(unit.began, until if unit.ended is None else min(unit.ended, until)) for unit in self.units]
+        """Seconds: the longest write that ended after `since` and began before `until`; one that is under way counts so far.
+
+        On Galera, where nothing befalls this node, also the longest time from a write that failed to the end of the next that did
+        not. On PostgreSQL it is the primary, and may well be down.
+        """
+        counts_failures = self.store.engine.name == "galera"
+        writes: list[tuple[float, float]] = []
+        failing: float | None = None
+        for unit in self.units:
+            began = unit.began if failing is None else failing
+            ended = until if unit.ended is None else min(unit.ended, until)
+            failing = began if counts_failures and unit.error is not None else None
+            writes.append((began, ended))
+        if failing is not None:
+            writes.append((failing, until))
         return max((ended - began for began, ended in writes if ended > since and began < until), default=0.0)
 
     def login(self, since: float, until: float) -> float:
@@ -69,7 +83,7 @@ class Gauge:
                 await statements.append(self._conn, self.store.name, unit.key)
             except _LOST as error:
                 unit.error, unit.unknown = error, True
-                self._drop()
+                await self._leave()
             unit.ended = loop.time()
             await asyncio.sleep(_PAUSE)
 
@@ -78,6 +92,16 @@ class Gauge:
             port: int = self.node.port
             return await _aiomysql.connect(host=self.node.host, port=port, user="root", db="test", autocommit=True)
         return await asyncpg.connect(self.node.dsn(), timeout=5.0)
+
+    async def _leave(self) -> None:
+        """Log out, so that the server counts nobody who was cut off."""
+        if self._conn is None:
+            return
+        with contextlib.suppress(*_LOST, TimeoutError):
+            async with asyncio.timeout(2.0):
+                await (self._conn.ensure_closed() if self.store.engine.name == "galera" else self._conn.close())
+                self._conn = None
+        self._drop()
 
     def _drop(self) -> None:
         if self._conn is not None:
@@ -89,10 +113,8 @@ class Gauge:
         self.over = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=2.0)
-        if self._conn is not None and self._task is not None and self._task.done():
-            async with asyncio.timeout(2.0):
-                await (self._conn.ensure_closed() if self.store.engine.name == "galera" else self._conn.close())
-            self._conn = None
+        if self._task is not None and self._task.done():
+            await self._leave()
         await self._stop()
 
     async def _stop(self) -> None:

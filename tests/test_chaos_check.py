@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any, cast
 
 import pytest
 
 from chaos.bounds import Moments, broken, late
 from chaos.check import errors, lost, misplaced, successes, waits
+from chaos.gauge import Gauge
 from chaos.load import Unit
 from chaos.result import Kept
 from chaos.scenes import SCENES, Scene, in_turn, scenes
@@ -19,6 +21,26 @@ CLEAN = Kept(sockets=0, tasks=0, sessions=0, closing=False, reported=())
 
 def write(key: str, began: float, ended: float | None, error: Exception | None = None, *, unknown: bool = False) -> Unit:
     return Unit("write", key, began, ended, error, unknown)
+
+
+class Instead:
+    """A store, as far as a gauge asks it."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = self
+        self.name = engine
+
+
+@pytest.mark.parametrize(("engine", "seconds"), [("galera", 0.75), ("postgres", 0.25)])
+def test_what_a_direct_client_cannot_write_at_all_is_the_clusters_own_stall(engine: str, seconds: float) -> None:
+    refused = OSError("1047")
+    units = [write("1", 0.0, 0.1), write("2", 0.5, 0.75, refused), write("3", 0.8, 0.9, refused), write("4", 1.0, 1.25)]
+    assert Gauge(cast("Any", Instead(engine)), None, units).stall(0.2, 2.0) == seconds
+
+
+def test_a_write_that_never_succeeds_again_counts_up_to_the_end() -> None:
+    units = [write("1", 0.0, 0.125), write("2", 0.5, 0.75, OSError("1047"))]
+    assert Gauge(cast("Any", Instead("galera")), None, units).stall(0.25, 2.0) == 1.5
 
 
 def where(*keys: str) -> dict[str, Counter[str]]:

@@ -201,7 +201,7 @@ async def test_a_connection_that_the_users_reset_fails_on_is_closed(pooling: Poo
     async with cluster.acquire():
         pass
     await moment()
-    assert (books(cluster), driver.open) == ({"a": (0, 0, 0, 0)}, 0)
+    assert (books(cluster), driver.open, driver["a"].goodbyes) == ({"a": (0, 0, 0, 0)}, 0, 1)
 
 
 async def test_a_connection_that_cannot_be_reset_is_closed(pooling: Pooling):

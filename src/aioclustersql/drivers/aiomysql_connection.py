@@ -24,8 +24,8 @@ __all__ = ["Connection", "TlsConnection"]
 
 _HEADER = 4
 """Bytes before each packet: its length, and its number."""
-_ERROR = b"\xff"
-"""How an error packet begins."""
+_ERROR = 0xFF
+"""The first byte of an error packet."""
 
 
 class Connection(aiomysql.Connection):
@@ -74,7 +74,7 @@ class Connection(aiomysql.Connection):
             reader._maybe_resume_transport()
         self._next_seq_id = (self._next_seq_id + 1) % 256
         packet = packet_type(data, self._encoding)
-        if data.startswith(_ERROR):
+        if data[0] == _ERROR:
             if self._result is not None:
                 self._result.unbuffered_active = False
             packet.raise_for_error()

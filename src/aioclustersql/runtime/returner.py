@@ -67,7 +67,7 @@ class Returner(Generic[C]):
                 _log.debug("cluster %s: node %s: a connection is not kept: %s", cluster, slot.node, slot.member.describe(error))
                 if slot.state is State.RETURNING:
                     self._pool.failed(slot, error)
-            self._pool.close(slot, abruptly=True)
+            self._pool.close(slot, abruptly=task.cancelled())
 
     async def _reset(self, slot: Pooled[C]) -> None:
         clock = self._pool.loop.time
