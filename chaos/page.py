@@ -36,8 +36,9 @@ What users of a cluster notice of each fault, measured on real servers by `make 
 one would use instead, each as its documentation says, with the same load on the same servers, one after another.
 
 - *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
-  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest write of a direct client on a
-  node that nothing befell: on Galera every writer waits while a dead node is voted out.
+  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest wait of a direct client to
+  write on a node that nothing befell: on Galera every writer waits while a dead node is voted out. On PostgreSQL it is the
+  longest write that hung on the primary.
 - *no reads*, *no writes*: all times of more than 0.1 s in which nobody's succeeded, together.
 - *noticed*: how soon our monitor, or a failing login, took the first node for unwell.
 - *errors*: what users saw; *unknown*: those of them which said, or had to be taken to say, that nobody knows whether it was done.
@@ -48,11 +49,13 @@ one would use instead, each as its documentation says, with the same load on the
 """
 _WHY = """
 A figure of ours that is worse than the best of the others is marked by `*`, if it is by more than {close:.2f} s: so long may a
-task of this load pause before it asks again after an error, so that less says nothing. Why they are worse: our reads are spread
-over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node
-only does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the
-longest takes is chance, and who has a time-out of a second gets an error instead. Where a server has no connection left, ours
-wait for up to half a second between two tries; who asks again at once is served sooner, and refused more often.
+task of this load pause before it asks again after an error, so that less says nothing. On Galera, what the cluster itself
+stalled in the same run is first taken off all waits to write. Why they are worse: our reads are spread over all nodes that fit,
+so some hang on a node that falls silent until the monitor has found that out; who reads from one node only does not notice when
+another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest takes is chance,
+a transaction takes more requests than a bare statement, and who has a time-out of a second gets an error instead. Where a
+server has no connection left, ours wait for up to half a second between two tries; who asks again at once is served sooner, and
+refused more often.
 """
 
 
@@ -66,7 +69,7 @@ def render(data: Mapping[str, Any]) -> str:
             stall = max(row["stall"] for row in clients.values())
             parts.append(f"### {scene}\n")
             parts.append(f"{told['what']}. The cluster's own stall: {stall:.2f} s.\n")
-            parts.append("".join(f"{line}\n" for line in _table(clients)))
+            parts.append("".join(f"{line}\n" for line in _table(engine, clients)))
             if scene in DRAWN[engine]:
                 parts.append(f"![Writes of each library over time: {scene}]({picture(engine, scene)})\n")
     return "\n".join(parts)
@@ -82,7 +85,7 @@ def _measured(about: Mapping[str, Any]) -> str:
     return f"Measured with Python {about['python']} on {about['cores']} cores, servers and clients together; {packages}.\n"
 
 
-def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _table(engine: str, clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     head = (
         "client",
         "reads",
@@ -99,11 +102,14 @@ def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     )
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    best = {kind: _best(clients, kind) for kind in ("reads", "writes")}
+    best = {kind: _best(engine, clients, kind) for kind in ("reads", "writes")}
     for name, row in clients.items():
         cells = [
             name,
-            *(_wait(row[kind], best[kind] if name in OURS else None) for kind in ("reads", "writes")),
+            *(
+                f"{_wait(row[kind])}{_mark(_own(engine, row, kind), best[kind]) if name in OURS else ''}"
+                for kind in ("reads", "writes")
+            ),
             *(f"{row[kind]['total']:.2f}" for kind in ("reads", "writes")),
             "" if row["noticed"] is None else f"{row['noticed']:.2f}",
             ", ".join(f"{count} {error}" for error, count in row["errors"].items()) or "none",
@@ -116,15 +122,23 @@ def _table(clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _best(clients: Mapping[str, Mapping[str, Any]], kind: str) -> float | None:
-    return min(
-        (row[kind]["longest"] for name, row in clients.items() if name not in OURS and not row[kind]["open"]), default=None
-    )
+def _best(engine: str, clients: Mapping[str, Mapping[str, Any]], kind: str) -> float | None:
+    others = (row for name, row in clients.items() if name not in OURS and not row[kind]["open"])
+    return min((_own(engine, row, kind) for row in others), default=None)
 
 
-def _wait(waiting: Mapping[str, Any], best: float | None) -> str:
-    worse = best is not None and waiting["longest"] > best + _CLOSE
-    return f"{'> ' if waiting['open'] else ''}{waiting['longest']:.2f}{' *' if worse else ''}"
+def _own(engine: str, row: Mapping[str, Any], kind: str) -> float:
+    """The longest wait, without what the cluster itself stalled in that very run: that differs from run to run."""
+    longest: float = row[kind]["longest"]
+    return max(0.0, longest - row["stall"]) if engine == "galera" and kind == "writes" else longest
+
+
+def _wait(waiting: Mapping[str, Any]) -> str:
+    return f"{'> ' if waiting['open'] else ''}{waiting['longest']:.2f}"
+
+
+def _mark(own: float, best: float | None) -> str:
+    return " *" if best is not None and own > best + _CLOSE else ""
 
 
 def _lines(data: Mapping[str, Any]) -> str:

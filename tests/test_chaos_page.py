@@ -46,6 +46,16 @@ def test_a_figure_of_ours_that_is_worse_than_anothers_is_marked() -> None:
     assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50 *", "0.10")
 
 
+def test_what_the_cluster_itself_stalls_is_taken_off_before_writes_are_compared() -> None:
+    told = data(0.01, 0.01)
+    (scenes,) = told["engines"].values()
+    (ours, theirs) = scenes["primary reset"]["clients"].values()
+    ours["writes"], theirs["writes"] = {**ours["writes"], "longest": 1.25}, {**theirs["writes"], "longest": 1.0}
+    ours["stall"], theirs["stall"] = 1.25, 1.0
+    assert cell(render({**told, "engines": {"galera": scenes}}), "aioclustersql run", 3) == "1.25"
+    assert cell(render(told), "aioclustersql run", 3) == "1.25 *"
+
+
 def test_what_was_never_over_is_worse_than_any_figure() -> None:
     page = render(data(0.50, 0.10, never=True))
     assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50", "> 0.10")
