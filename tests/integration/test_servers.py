@@ -111,6 +111,18 @@ def test_cluster_without_majority_starts_afresh(galera: GaleraCluster):
     assert all_synced(galera)
 
 
+def test_nodes_that_died_while_one_of_them_joined_are_started_again_with_what_they_have(galera: GaleraCluster):
+    galera.nodes[0].sql("CREATE OR REPLACE TABLE test.restarted (id INT PRIMARY KEY)")
+    galera.nodes[0].sql("INSERT INTO test.restarted VALUES (1)")
+    assert all_synced(galera)
+    time.sleep(1.1)  # a node writes its log to disk once a second
+    for node in galera.nodes:
+        node.kill9()
+    (galera.nodes[1].data / "gvwstate.dat").unlink()
+    galera.restart_all()
+    assert [node.sql("SELECT * FROM test.restarted") for node in galera.nodes] == [((1,),)] * 3
+
+
 def test_frozen_node_accepts_and_says_nothing(galera: GaleraCluster):
     node = galera.nodes[2]
     node.freeze()
