@@ -6,9 +6,8 @@ Rule: whatever it suffers too is not the measured library's doing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,7 +96,7 @@ class Gauge:
         """Log out, so that the server counts nobody who was cut off."""
         if self._conn is None:
             return
-        with contextlib.suppress(*_LOST, TimeoutError):
+        with suppress(*_LOST, TimeoutError):
             async with asyncio.timeout(2.0):
                 await (self._conn.ensure_closed() if self.store.engine.name == "galera" else self._conn.close())
                 self._conn = None

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,8 +36,6 @@ __all__ = ["GaleraCluster", "GaleraNode", "PortInUse", "ServerError"]
 # What a test may change on a node, and what `heal` puts back.
 _RESTORED = ("read_only", "wsrep_reject_queries", "wsrep_desync", "max_connections", "max_connect_errors", "wait_timeout")
 
-_TOGETHER = 5.0
-"""Seconds in which nodes that remember the same cluster find together; they take one or two."""
 _TLS_FILES = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
 
 
@@ -132,41 +130,29 @@ class GaleraCluster:
     def restart_all(self) -> None:
         """Start all nodes again when all are dead: they find together with the data that they have, as after a power failure.
 
-        Those that died while one of them was parting or joining remember different clusters, and wait for each other in vain;
-        then the one that has got farthest begins a new one, as its operator would have it.
+        Those that died while one of them was parting or joining would remember different clusters, and wait for each other in
+        vain: all are told of the same one.
         """
-        positions = {node: node.recovered_position() for node in self.nodes}
-        for node, position in positions.items():
+        positions = [node.recovered_position() for node in self.nodes]
+        for node, member, position in zip(self.nodes, self._members, positions, strict=True):
+            pretend_power_loss(node.data, self._members, member)
             node.launch(f"--wsrep-start-position={position}")
-        try:
-            self.nodes[0].wait_synced(timeout=_TOGETHER)
-        except ServerError:
-            self._kill_all()
-            self._begin_anew(positions)
         for node in self.nodes:
             node.wait_synced()
 
-    def _begin_anew(self, positions: Mapping[GaleraNode, str]) -> None:
-        farthest = max(self.nodes, key=lambda node: int(positions[node].rpartition(":")[2]))
-        for node in self.nodes:
-            (node.data / "gvwstate.dat").unlink(missing_ok=True)
-        state = farthest.data / "grastate.dat"
-        state.write_text(state.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
-        farthest.launch("--wsrep-new-cluster", f"--wsrep-start-position={positions[farthest]}")
-        farthest.wait_synced(size=1)
-        for node in self.nodes:
-            if node is not farthest:
-                node.launch(f"--wsrep-start-position={positions[node]}")
+    @property
+    def _members(self) -> list[str]:
+        """What each node is called in the cluster that they believe they were."""
+        return [f"{number}0000000-0000-11f1-8000-00000000000{number}" for number in range(1, len(self.nodes) + 1)]
 
     def _start_afresh(self) -> None:
         template = _template(self.nodes[0])
-        members = [f"{number}0000000-0000-11f1-8000-00000000000{number}" for number in range(1, len(self.nodes) + 1)]
-        for node, member in zip(self.nodes, members, strict=True):
+        for node, member in zip(self.nodes, self._members, strict=True):
             copy_database(template, node.data)
-            if len(members) == 1:
+            if len(self.nodes) == 1:
                 node.launch("--wsrep-new-cluster")
             else:
-                pretend_power_loss(node.data, members, member)
+                pretend_power_loss(node.data, self._members, member)
                 node.launch()
         for node in self.nodes:
             node.wait_synced()

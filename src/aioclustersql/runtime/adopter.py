@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..node import Role, Target
 from ..policy.ledger import Book
@@ -27,17 +27,12 @@ C = TypeVar("C")
 _log = logging.getLogger("aioclustersql.pool")
 
 
-class _Made(NamedTuple):
-    role: Role
-    baseline: object
-
-
 class Adopter(Generic[C]):
     """The adoptions under way in one pool."""
 
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
-        self._tasks: set[asyncio.Task[_Made]] = set()
+        self._tasks: set[asyncio.Task[tuple[Role, Pooled[C]]]] = set()
         self._stopped = False
 
     def adopt(self, member: Member[C], conn: C) -> bool:
@@ -53,20 +48,21 @@ class Adopter(Generic[C]):
             return False
         target = Target.ANY if wants is None else wants.target
         book.connecting += 1
-        task = pool.loop.create_task(self._adopt(conn, target), name=f"aioclustersql:{pool.registry.cluster}:adopt")
+        task = pool.loop.create_task(self._adopt(member, conn, target), name=f"aioclustersql:{pool.registry.cluster}:adopt")
         self._tasks.add(task)
-        task.add_done_callback(partial(self._adopted, member, conn, book, book.generation, target))
+        task.add_done_callback(partial(self._adopted, member, conn, book, book.generation))
         return True
 
-    async def _adopt(self, conn: C, target: Target) -> _Made:
-        """Validate it and set it up."""
+    async def _adopt(self, member: Member[C], conn: C, target: Target) -> tuple[Role, Pooled[C]]:
+        """Validate it and set it up. Returns its node's role, too."""
         pool, settings = self._pool, self._pool.settings
         async with asyncio.timeout(None if settings.connect_timeout == math.inf else settings.connect_timeout):
             role = await pool.registry.driver.validate(conn, pool.registry.standing.to_ask(target))
-            return _Made(role, await pool.set_up(conn) if settings.init is not None else None)
+            baseline = await pool.set_up(conn) if settings.init is not None else None
+            return role, Pooled(member, conn, baseline, target)
 
     def _adopted(
-        self, member: Member[C], conn: C, book: Book, generation: int, target: Target, task: asyncio.Task[_Made]
+        self, member: Member[C], conn: C, book: Book, generation: int, task: asyncio.Task[tuple[Role, Pooled[C]]]
     ) -> None:
         pool = self._pool
         self._tasks.discard(task)
@@ -79,10 +75,10 @@ class Adopter(Generic[C]):
         elif error is not None or generation != book.generation:
             pool.disposal.close(pool.registry.driver, conn, GOODBYE)
         else:
-            role, baseline = task.result()
+            role, slot = task.result()
             member.counters.connections += 1
             pool.registry.learn_role(member, role)
-            pool.add(Pooled(member, conn, baseline, target), book)
+            pool.add(slot, book)
         if not self._stopped:
             pool.opener.go_on()
 

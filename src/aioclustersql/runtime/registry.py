@@ -150,9 +150,8 @@ class Registry(Roster[C]):
         """A connection was just validated as this."""
         old = member.role
         # A cheap check sees only that the node takes writes; that it is one of many was learnt by a fuller one.
-        if role is Role.UNKNOWN or role is old or (old is Role.PEER and role is Role.PRIMARY):
-            return
-        if not self.is_current(member):
+        nothing_new = role is Role.UNKNOWN or role is old or (old is Role.PEER and role is Role.PRIMARY)
+        if nothing_new or not self.is_current(member):
             return
         self.change_role(member, role)
         self.settle(member)

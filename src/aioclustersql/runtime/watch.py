@@ -317,7 +317,7 @@ class Watch(Generic[C]):
             interval,
             down_for=None if self._down_since is None else now - self._down_since,
             unsettled_for=min((each for each in unsettled if each is not None), default=None),
-            missed=not self._monitor.is_served(),
+            missed=self._down_since is not None and not self._monitor.is_served(),
         )
 
     async def _wait_until(self, due: float) -> None:
