@@ -48,14 +48,14 @@ one would use instead, each as its documentation says, with the same load on the
 - *left*: sockets, tasks and sessions on the servers after `close`.
 """
 _WHY = """
-A figure of ours that is worse than the best of the others is marked by `*`, if it is by more than {close:.2f} s: so long may a
-task of this load pause before it asks again after an error, so that less says nothing. On Galera, what the cluster itself
-stalled in the same run is first taken off all waits to write. Why they are worse: our reads are spread over all nodes that fit,
-so some hang on a node that falls silent until the monitor has found that out; who reads from one node only does not notice when
-another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the longest takes is chance,
-a transaction takes more requests than a bare statement, and who has a time-out of a second gets an error instead. Where a
-server has no connection left, ours wait for up to half a second between two tries; who asks again at once is served sooner, and
-refused more often.
+A figure of ours that is worse than the best of the others is marked: by `~` if it is by up to {close:.2f} s, for so long may a
+task of this load pause before it asks again after an error, so that less says nothing; by `*` if it is by more. On Galera, what
+the cluster itself stalled in the same run is first taken off all waits to write. Why they are worse: our reads are spread over
+all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only
+does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the
+longest takes is chance, a transaction takes more requests than a bare statement, and who has a time-out of a second gets an
+error instead. Where a server has no connection left, ours wait for up to half a second between two tries; who asks again at
+once is served sooner, and refused more often.
 """
 
 
@@ -138,7 +138,9 @@ def _wait(waiting: Mapping[str, Any]) -> str:
 
 
 def _mark(own: float, best: float | None) -> str:
-    return " *" if best is not None and own > best + _CLOSE else ""
+    if best is None or round(own, 2) <= round(best, 2):
+        return ""
+    return " *" if own > best + _CLOSE else " ~"
 
 
 def _lines(data: Mapping[str, Any]) -> str:

@@ -46,6 +46,11 @@ def test_a_figure_of_ours_that_is_worse_than_anothers_is_marked() -> None:
     assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50 *", "0.10")
 
 
+def test_a_figure_that_is_worse_by_less_than_the_loads_pause_is_marked_as_such() -> None:
+    assert cell(render(data(0.20, 0.10)), "aioclustersql run", 2) == "0.20 ~"
+    assert cell(render(data(0.101, 0.10)), "aioclustersql run", 2) == "0.10"
+
+
 def test_what_the_cluster_itself_stalls_is_taken_off_before_writes_are_compared() -> None:
     told = data(0.01, 0.01)
     (scenes,) = told["engines"].values()
