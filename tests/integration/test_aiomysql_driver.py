@@ -112,7 +112,7 @@ async def test_a_mariadb_built_without_wsrep_tells_its_role(plain: PlainServer, 
 
 async def test_a_server_that_raises_where_mariadb_warns_tells_its_role(plain: PlainServer, monkeypatch: pytest.MonkeyPatch):
     # the way MySQL's DO answers a read_only server
-    monkeypatch.setattr(module, "_WRITABLE", "SIGNAL SQLSTATE '22003' SET MYSQL_ERRNO = 1690")
+    monkeypatch.setattr(module, "_EVALUATE", "SIGNAL SQLSTATE '22003' SET MYSQL_ERRNO = 1690")
     plain.sql("SET GLOBAL read_only=1")
     async with opened(plain.dsn("plain")) as conn:
         assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.STANDBY
@@ -126,11 +126,46 @@ async def test_validation_sets_the_autocommit_mode(plain: PlainServer):
             assert await one(conn, "SELECT @@autocommit") == wanted
 
 
+@BOTH
+@pytest.mark.parametrize(("target", "role"), [(Target.ANY, Role.UNKNOWN), (Target.READ_WRITE, Role.PRIMARY)])
+async def test_one_statement_validates_and_sets_the_autocommit_mode(driver: Any, plain: PlainServer, target: Target, role: Role):
+    async with opened(plain.dsn("plain"), ready=False, driver=driver) as conn:
+        assert conn.get_autocommit()
+        assert await driver.validate(conn, target) is role
+        asked = "SELECT variable_value FROM information_schema.session_status WHERE variable_name='QUESTIONS'"
+        assert int(await one(conn, asked)) == 2  # one of them is this one
+        assert not conn.get_autocommit()
+        assert await one(conn, "SELECT @@autocommit") == 0
+
+
+@BOTH
+@pytest.mark.parametrize("target", [Target.ANY, Target.READ_WRITE])
+async def test_a_read_only_server_gets_its_autocommit_mode_too(driver: Any, plain: PlainServer, target: Target):
+    plain.sql("SET GLOBAL read_only=1")
+    async with opened(plain.dsn("plain"), ready=False, driver=driver) as conn:
+        assert await driver.validate(conn, target) is (Role.UNKNOWN if target is Target.ANY else Role.STANDBY)
+        assert not conn.get_autocommit()
+        assert await one(conn, "SELECT @@autocommit") == 0
+
+
+@BOTH
+async def test_a_server_that_allows_no_prepared_statement_is_validated(driver: Any, plain: PlainServer):
+    plain.sql("SET GLOBAL max_prepared_stmt_count=0")
+    try:
+        async with opened(plain.dsn("plain"), ready=False, driver=driver) as conn:
+            assert await driver.validate(conn, Target.READ_WRITE) is Role.PRIMARY
+            assert not conn.get_autocommit()
+            assert await one(conn, "SELECT @@autocommit") == 0
+    finally:
+        plain.sql("SET GLOBAL max_prepared_stmt_count=DEFAULT")
+
+
 async def test_a_server_that_takes_one_statement_at_a_time_is_validated_in_two(
     plain: PlainServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(CLIENT, "MULTI_STATEMENTS", 0)
     async with opened(plain.dsn("plain"), ready=False) as conn:
+        conn.server_version = "8.4.3"  # MySQL's EXECUTE takes no text
         assert await DRIVER.validate(conn, Target.READ_WRITE) is Role.PRIMARY
         assert not conn.get_autocommit()
         assert await one(conn, "SELECT @@autocommit") == 0

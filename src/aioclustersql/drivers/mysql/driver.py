@@ -19,18 +19,19 @@ from ..tls import Tls
 from . import probe, reset, transaction
 from .errors import HOST_BLOCKED_NOTE, classify_code
 from .options import MySQLOptions, as_latin1
-from .wire import QUERY, Wire, is_on, text
+from .wire import Wire, is_on, text
 
 __all__ = ["MySQLDriver"]
 
 C = TypeVar("C")
 
 _READY = "DO 1"
-# EXP(710) overflows, and only where it is evaluated: an error on MySQL, a warning in the answer's header on MariaDB.
+_ALWAYS = "TRUE"
 # CONCAT, because read_only is a number up to MariaDB 11 and a word (OFF, ON, NO_LOCK, ...) after it.
-_WRITABLE = "DO IF(CONCAT(@@global.read_only) IN ('0', 'OFF'), 1, EXP(710))"
+_IS_WRITABLE = "CONCAT(@@global.read_only) IN ('0', 'OFF')"
+# EXP(710) overflows, and only where it is evaluated: an error on MySQL, a warning in the answer's header on MariaDB.
+_EVALUATE = "DO IF({}, 1, EXP(710))"
 _OUT_OF_RANGE = 1690
-_READ_ONLY = "SELECT @@global.read_only"
 _ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
 _ROLE_ANYWHERE = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')"  # slower, but MySQL has no wsrep_on
 _UNKNOWN_VARIABLE = 1193
@@ -112,13 +113,13 @@ class MySQLDriver(ABC, Generic[C]):
     async def validate(self, conn: C, target: Target) -> Role:
         """One round trip for `any` and `read-write`: 1047 on a Galera node that serves nothing."""
         if target is Target.ANY:
-            await self._do(conn, _READY)
+            await self._holds(conn, _ALWAYS)
             return Role.UNKNOWN
         if target in (Target.READ_WRITE, Target.PRIMARY):
-            if await self._writable(conn):
+            if await self._holds(conn, _IS_WRITABLE):
                 return Role.PRIMARY
         else:
-            await self._do(conn, _READY)
+            await self._holds(conn, _ALWAYS)
         read_only, galera = await self._role(conn)
         if galera and target is Target.STANDBY:
             raise NodeNotFit(
@@ -130,33 +131,41 @@ class MySQLDriver(ABC, Generic[C]):
             return Role.READ_ONLY if read_only else Role.PEER
         return Role.STANDBY if read_only else Role.PRIMARY
 
-    async def _writable(self, conn: Any) -> bool:
+    async def _holds(self, conn: Any, condition: str) -> bool:
+        """Whether a condition holds on a node that serves, in one round trip with the autocommit mode where that has to be set.
+
+        `SET` alone will not do: a Galera node that serves nothing lets it pass, unless MariaDB executes it from a string.
+        """
+        mode = conn.autocommit_mode
+        if mode is None or mode == conn.get_autocommit():
+            return await self._evaluated(conn, condition)
+        switch = f"SET AUTOCOMMIT = {int(mode)}"
+        if "MariaDB" in conn.get_server_info() and await self._switched(conn, condition, switch):
+            return True
+        return await self._evaluated(conn, condition, switch)
+
+    async def _switched(self, conn: Any, condition: str, switch: str) -> bool:
+        """One statement, and so one answer, whose status tells whether the condition held."""
+        before = conn.get_autocommit()
         try:
-            warnings = await self._do(conn, _WRITABLE)
+            await self._wire.run(conn, f"EXECUTE IMMEDIATE IF({condition}, '{switch}', '{_READY}')")
+        except self._wire.error as exc:
+            if self.classify(exc) is not FailureKind.OTHER:  # else MariaDB is before 10.2, or out of prepared statements
+                raise
+        return bool(conn.get_autocommit() != before)
+
+    async def _evaluated(self, conn: Any, condition: str, *before: str) -> bool:
+        """Whether a condition holds, after other statements and in the same round trip."""
+        try:
+            warnings = await self._wire.run(conn, *before, _EVALUATE.format(condition))
         except self._wire.error as exc:
             if self._wire.error_code(exc) != _OUT_OF_RANGE:
                 raise
         else:
             if warnings == 0:
                 return True
-        ((read_only,),) = await self._wire.rows(conn, _READ_ONLY)
-        return not is_on(read_only)
-
-    async def _do(self, conn: Any, statement: str) -> int:
-        """Run a statement without a result, in one round trip with the autocommit mode where that has to be set.
-
-        Returns its number of warnings. Reads the answers itself, because `conn.query` costs twice as much of our time.
-        """
-        mode = conn.autocommit_mode
-        if mode is not None and mode != conn.get_autocommit():
-            await conn._execute_command(QUERY, f"SET AUTOCOMMIT = {int(mode)};{statement}")
-            try:
-                await self._wire.answer(conn)
-            except self._wire.programming_error:  # a proxy between that takes one statement at a time
-                await conn.autocommit(mode)
-            else:
-                return await self._wire.answer(conn)
-        return await self._wire.run(conn, statement)
+        ((holds,),) = await self._wire.rows(conn, f"SELECT {condition}")
+        return bool(int(holds))
 
     async def _role(self, conn: Any) -> tuple[bool, bool]:
         """Whether it is read_only, and whether it is a Galera node."""
