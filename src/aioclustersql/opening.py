@@ -109,7 +109,8 @@ class Acquiring(Opening[C]):
         pool = self._pool = self._engine.pool_here()
         slot = pool.take(self._wants)
         if slot is None:
-            slot = await pool.queue.wait(self._wants, pool.loop.time() + self._timeout)
+            now = pool.loop.time()
+            slot = await pool.queue.wait(self._wants, now, now + self._timeout)
         slot.interrupt = self._interrupt
         self._slot, self._turn = slot, slot.turn
         return slot.conn

@@ -5,7 +5,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiomysql
@@ -43,6 +43,16 @@ async def settled(link: Proxy) -> None:
     async with asyncio.timeout(5):
         while any(task.get_name() == f"proxy {link.port}" for task in asyncio.all_tasks()):
             await asyncio.sleep(0.01)
+
+
+async def as_usual(conn: aiomysql.Connection, after: Callable[[], object] = lambda: None) -> bool | None:
+    """The answer to a reset without a task; `None`: it takes one. `after` is done once it is begun."""
+    answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    if not DRIVER.begin_reset(conn, None, answered.set_result):
+        return None
+    after()
+    async with asyncio.timeout(5):
+        return await answered
 
 
 async def one(conn: Any, sql: str):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import aiomysql
@@ -17,6 +17,7 @@ from aioclustersql.drivers.base import TransactionOptions
 from aioclustersql.drivers.mysql import transaction as transactions
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Isolation, Target
+from tests.integration.aiomysql_support import as_usual
 from tests.integration.logins import mysql_connected as connected
 from tests.integration.logins import mysql_driver as driver
 from tests.integration.logins import rows, value
@@ -43,6 +44,24 @@ async def conn(node: GaleraNode) -> AsyncIterator[aiomysql.Connection]:
         yield conn
 
 
+async def in_a_task(conn: aiomysql.Connection, baseline: object) -> None:
+    """As the pool resets a connection at first."""
+    await driver.reset(conn, baseline)
+
+
+async def taskless(conn: aiomysql.Connection, baseline: object) -> None:
+    """As it does from then on."""
+    answered = asyncio.get_running_loop().create_future()
+    if not driver.begin_reset(conn, baseline, answered.set_result):
+        await driver.reset(conn, baseline)
+    elif not await answered:
+        await driver.finish_reset(conn, baseline)
+
+
+Reset = Callable[[aiomysql.Connection, object], Awaitable[None]]
+either_way = pytest.mark.parametrize("reset", [in_a_task, taskless])
+
+
 class Counted:
     """How often the connection writes to its socket."""
 
@@ -57,8 +76,10 @@ class Counted:
         monkeypatch.setattr(conn, "_write_bytes", counted)
 
 
+@either_way
 @pytest.mark.every_loop
-async def test_the_next_borrower_sees_nothing_of_the_last_one(node: GaleraNode, conn: aiomysql.Connection):
+async def test_the_next_borrower_sees_nothing_of_the_last_one(node: GaleraNode, conn: aiomysql.Connection, reset: Reset):
+    await reset(conn, None)
     before = await rows(conn, "SELECT @@autocommit, @@sql_mode, @@time_zone, @@tx_isolation, @@collation_connection, DATABASE()")
     await conn.set_charset("latin1")
     await conn.autocommit(True)
@@ -71,7 +92,7 @@ async def test_the_next_borrower_sees_nothing_of_the_last_one(node: GaleraNode, 
     await conn.autocommit(False)
     await rows(conn, "INSERT INTO test.leaks VALUES (1)")
     assert driver.in_transaction(conn)
-    await driver.reset(conn, None)
+    await reset(conn, None)
     assert not driver.in_transaction(conn)
     assert (conn.charset, conn.encoding, conn.get_autocommit(), conn.autocommit_mode) == ("utf8mb4", "utf8", False, False)
     after = await rows(conn, "SELECT @@autocommit, @@sql_mode, @@time_zone, @@tx_isolation, @@collation_connection, DATABASE()")
@@ -86,21 +107,25 @@ async def test_the_next_borrower_sees_nothing_of_the_last_one(node: GaleraNode, 
     node.sql("INSERT INTO test.leaks VALUES (1)", timeout=1)
 
 
-async def test_locked_tables_are_released(node: GaleraNode, conn: aiomysql.Connection):
+@either_way
+async def test_locked_tables_are_released(node: GaleraNode, conn: aiomysql.Connection, reset: Reset):
+    await reset(conn, None)
     for statement in ("LOCK TABLES leaks WRITE", "FLUSH TABLES WITH READ LOCK"):
         await rows(conn, statement)
-        await driver.reset(conn, None)
+        await reset(conn, None)
         await asyncio.to_thread(node.sql, "INSERT INTO test.leaks VALUES (1)", 2)
         node.sql("DELETE FROM test.leaks")
 
 
+@either_way
+@pytest.mark.parametrize("init_command", [None, "SET @greeting='hello', time_zone='+05:00'"])
 @pytest.mark.parametrize("autocommit", [True, False, None])
-async def test_the_logins_own_settings_survive(node: GaleraNode, autocommit: bool | None):
+async def test_the_logins_own_settings_survive(node: GaleraNode, autocommit: bool | None, init_command: str | None, reset: Reset):
     options = {
         "charset": "latin1",
         "autocommit": autocommit,
         "sql_mode": "'ANSI,TRADITIONAL'",
-        "init_command": "SET @greeting='hello', time_zone='+05:00'",
+        "init_command": init_command,
     }
     asked = "SELECT @@autocommit, @@sql_mode, @@time_zone, @greeting, @@character_set_client, @@collation_connection, DATABASE()"
     async with connected(node.dsn("app"), **options) as conn:
@@ -109,7 +134,7 @@ async def test_the_logins_own_settings_survive(node: GaleraNode, autocommit: boo
             await conn.set_charset("utf8mb4")
             await rows(conn, "SET sql_mode='', time_zone='+01:00', @greeting='x', autocommit=NOT @@autocommit")
             await rows(conn, "USE mysql")
-            await driver.reset(conn, None)
+            await reset(conn, None)
             assert await rows(conn, asked) == before
             assert (conn.charset, conn.get_autocommit()) == ("latin1", bool(before[0][0]))
 
@@ -123,24 +148,27 @@ async def test_a_reset_is_one_write_and_one_round_trip(conn: aiomysql.Connection
     assert counted.writes == 2
 
 
-async def test_an_init_command_may_answer_with_rows_and_choose_the_database(node: GaleraNode):
+@either_way
+async def test_an_init_command_may_answer_with_rows_and_choose_the_database(node: GaleraNode, reset: Reset):
     dsn = node.dsn("app", database="")
     async with connected(dsn, init_command="USE test; SELECT 1; SELECT 2") as conn:
         for _ in range(2):
             await rows(conn, "USE mysql")
-            await driver.reset(conn, None)
+            await reset(conn, None)
             assert await value(conn, "SELECT DATABASE()") == "test"
 
 
-async def test_a_database_chosen_where_there_was_none_fails_the_reset(node: GaleraNode):
+@either_way
+async def test_a_database_chosen_where_there_was_none_fails_the_reset(node: GaleraNode, reset: Reset):
     async with connected(node.dsn("app", database="")) as conn:
-        await driver.reset(conn, None)
+        await reset(conn, None)
         await rows(conn, "USE test")
         with pytest.raises(aiomysql.OperationalError, match="default database"):
-            await driver.reset(conn, None)
+            await reset(conn, None)
 
 
-async def test_what_init_set_is_restored(node: GaleraNode):
+@either_way
+async def test_what_init_set_is_restored(node: GaleraNode, reset: Reset):
     asked = "SELECT @@sql_mode, @@time_zone, @@max_statement_time, @@wsrep_sync_wait, @@autocommit, @@lc_time_names, DATABASE()"
     users = "SELECT @text, @number, @precise, @`odd ``name`, @@collation_connection, @@foreign_key_checks, @@autocommit"
     async with connected(node.dsn("app"), charset="utf8mb4") as conn:
@@ -153,15 +181,17 @@ async def test_what_init_set_is_restored(node: GaleraNode):
         await conn.autocommit(True)
         before = await rows(conn, asked), await rows(conn, users)
         baseline = await driver.baseline(conn)
+        await reset(conn, baseline)
         await conn.set_charset("latin1")
         await rows(conn, "SET sql_mode='', time_zone='+09:00', @text=NULL, @more=1, autocommit=0, foreign_key_checks=1")
         await rows(conn, "USE test")
-        await driver.reset(conn, baseline)
+        await reset(conn, baseline)
         assert (await rows(conn, asked), await rows(conn, users)) == before
         assert (conn.charset, conn.get_autocommit(), await value(conn, "SELECT @more")) == ("utf8mb4", True, None)
 
 
-async def test_a_role_is_what_it_was_at_login(node: GaleraNode):
+@either_way
+async def test_a_role_is_what_it_was_at_login(node: GaleraNode, reset: Reset):
     for statement in ("CREATE OR REPLACE ROLE first", "CREATE OR REPLACE ROLE second", "GRANT first TO plain@'%'"):
         node.sql(statement)
     node.sql("GRANT second TO plain@'%'")
@@ -172,12 +202,12 @@ async def test_a_role_is_what_it_was_at_login(node: GaleraNode):
                 login = await value(conn, "SELECT CURRENT_ROLE()")
                 for role in ("second", "NONE"):
                     await rows(conn, f"SET ROLE {role}")
-                    await driver.reset(conn, None)
+                    await reset(conn, None)
                     assert await value(conn, "SELECT CURRENT_ROLE()") == login
                 await rows(conn, "SET ROLE second")
                 baseline = await driver.baseline(conn)
                 await rows(conn, "SET ROLE NONE")
-                await driver.reset(conn, baseline)
+                await reset(conn, baseline)
                 assert await value(conn, "SELECT CURRENT_ROLE()") == "second"
     finally:
         node.sql("SET DEFAULT ROLE NONE FOR plain@'%'")
@@ -194,11 +224,66 @@ async def test_a_reset_in_the_middle_of_an_unbuffered_result_raises(conn: aiomys
     await cursor.close()
 
 
-async def test_results_that_nobody_asked_for_do_not_hinder_a_reset(conn: aiomysql.Connection):
+@either_way
+async def test_results_that_nobody_asked_for_do_not_hinder_a_reset(conn: aiomysql.Connection, reset: Reset):
+    await reset(conn, None)
     cursor = await conn.cursor()
     await cursor.execute("SELECT 1; SELECT 2; SELECT 3")
-    await driver.reset(conn, None)
+    await reset(conn, None)
     assert await value(conn, "SELECT 4") == 4
+
+
+# Without a task
+
+
+@pytest.mark.every_loop
+@pytest.mark.parametrize("autocommit", [True, False, None])
+async def test_from_the_second_reset_on_none_takes_a_task(node: GaleraNode, autocommit: bool | None):
+    async with connected(node.dsn("app"), autocommit=autocommit) as conn:
+        assert await as_usual(conn) is None
+        await driver.reset(conn, None)
+        for _ in range(3):
+            await driver.begin(conn, PLAIN)
+            assert await as_usual(conn) is True
+            assert (driver.in_transaction(conn), conn.get_autocommit()) == (False, autocommit is not False)
+            assert await value(conn, "SELECT @@autocommit") == (autocommit is not False)
+
+
+async def test_an_init_command_takes_a_task_each_time(node: GaleraNode):
+    async with connected(node.dsn("app"), init_command="SET @x=1") as conn:
+        for _ in range(2):
+            await driver.reset(conn, None)
+            assert await as_usual(conn) is None
+
+
+async def test_an_answer_that_differs_is_read_and_is_the_usual_one_from_then_on(node: GaleraNode, conn: aiomysql.Connection):
+    await driver.reset(conn, None)
+    node.sql("SET GLOBAL autocommit=0")
+    try:
+        assert await as_usual(conn) is False
+        await driver.finish_reset(conn, None)
+        assert await value(conn, "SELECT 7") == 7
+        assert await as_usual(conn) is True
+        assert await value(conn, "SELECT @@autocommit") == 0
+    finally:
+        node.sql("SET GLOBAL autocommit=1")
+
+
+async def test_a_lost_session_is_noticed_without_a_task_too(node: GaleraNode, conn: aiomysql.Connection):
+    await driver.reset(conn, None)
+    node.sql(f"KILL {conn.thread_id()}")
+    if await as_usual(conn) is not None:  # else the end had been seen already
+        with pytest.raises(aiomysql.OperationalError) as caught:
+            await driver.finish_reset(conn, None)
+        assert driver.classify(caught.value) is FailureKind.SESSION_LOST
+    assert await as_usual(conn) is None
+
+
+@pytest.mark.every_loop
+async def test_a_connection_cut_off_while_it_is_reset_says_so(conn: aiomysql.Connection):
+    await driver.reset(conn, None)
+    assert await as_usual(conn, lambda: driver.terminate(conn)) is False
+    assert driver.is_closed(conn)
 
 
 async def test_a_reset_of_a_lost_session_raises(node: GaleraNode, conn: aiomysql.Connection):

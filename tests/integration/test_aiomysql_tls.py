@@ -12,7 +12,7 @@ import pytest
 
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Role, Target
-from tests.integration.aiomysql_support import BOTH, failure, opened
+from tests.integration.aiomysql_support import BOTH, DRIVER, as_usual, failure, one, opened
 from tests.servers.certificates import make_certificates
 from tests.servers.fixtures_galera import MakeProxy
 from tests.servers.galera import GaleraCluster
@@ -35,6 +35,18 @@ async def test_tls_where_the_server_offers_it(driver: Any, plain: PlainServer, m
         assert await cipher(conn)
         assert await driver.validate(conn, Target.READ_WRITE) is Role.PRIMARY
     assert driver.is_closed(conn)
+
+
+@pytest.mark.every_loop
+async def test_over_tls_a_connection_is_reset_without_a_task_too(plain: PlainServer):
+    async with opened(plain.dsn("app"), sslmode="require") as conn:
+        await DRIVER.reset(conn, None)
+        for _ in range(3):
+            await one(conn, "SELECT @mine := 1")
+            assert await as_usual(conn) is True
+            assert await one(conn, "SELECT @mine") is None
+        assert await as_usual(conn, lambda: DRIVER.terminate(conn)) is False
+        assert DRIVER.is_closed(conn)
 
 
 @pytest.mark.parametrize("options", ["", "?sslmode=disable", "?ssl_mode=DISABLED"])

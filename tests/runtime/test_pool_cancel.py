@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aioclustersql.policy.ledger import State
-from aioclustersql.testing import FakeConnection, FakeDriver
+from aioclustersql.testing import FakeConnection, FakeDriver, ResetAnswer
 from tests.cancel_sweep import Scenario, sweep
 
 from .tools import FakeCluster, cluster_over, lease, warm
@@ -24,13 +24,22 @@ async def _init(conn: FakeConnection) -> None:
     await conn.execute("SET x = 1")
 
 
-def making(caller: Caller, *, idle: int = 0, held: int = 0, back_after: float | None = None, **settings: Any):
+def making(
+    caller: Caller,
+    *,
+    idle: int = 0,
+    held: int = 0,
+    back_after: float | None = None,
+    answer: ResetAnswer = "read",
+    **settings: Any,
+):
     """An open cluster of two nodes with so many idle and leased connections; those come back after a while, if they do."""
 
     async def make() -> Scenario:
         driver = FakeDriver("a", "b")
         for server in driver:
             server.delay, server.validate_delay, server.query_delay, server.reset_delay = 0.01, 0.005, 0.005, 0.01
+            server.reset_answer = answer
         cluster = cluster_over(driver, init=_init, monitor_interval=None, **settings)
         await cluster.open()
         if idle:
@@ -97,6 +106,10 @@ SCENARIOS: dict[str, tuple[Callable[[], Awaitable[Scenario]], int]] = {
     "acquire, cold": (making(acquire), 4),
     "acquire, at hand": (making(acquire, idle=2), 1),
     "acquire, handed over": (making(acquire, held=1, back_after=0.02, max_total=1), 2),
+    "acquire, handed over without a task": (
+        making(acquire, held=1, back_after=0.02, max_total=1, answer="usual"),
+        2,
+    ),
     "acquire, handed over without a reset": (making(acquire, held=1, back_after=0.02, max_total=1, reset=False), 2),
     "a lease for a block": (making(use), 5),
     "a lease for a block, at hand": (making(use, idle=1), 3),

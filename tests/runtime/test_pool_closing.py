@@ -8,10 +8,10 @@ import math
 import pytest
 
 from aioclustersql import NotOpen, WrongLoop
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, VirtualLoop
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, ResetAnswer, VirtualLoop
 
 from .conftest import Pooling
-from .tools import FakeCluster, books, cluster_over, lease, leasing, moment, now, warm
+from .tools import WAYS_TO_RESET, FakeCluster, books, cluster_over, lease, leasing, moment, now, warm
 
 
 async def test_opening_asks_no_server(pooling: Pooling):
@@ -114,8 +114,22 @@ async def test_who_waits_until_it_is_ready_is_told_that_it_is_over(pooling: Pool
         await waiting
 
 
-async def test_closing_does_not_wait_for_a_reset_longer_than_its_time_out(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_closing_waits_for_resets_and_says_goodbye(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_delay, driver["a"].reset_answer = 0.25, answer
+    first, second = await cluster.acquire(), await cluster.acquire()
+    await cluster.release(first)
+    await asyncio.sleep(0.125)
+    await cluster.release(second)
+    await cluster.close(timeout=2)
+    assert (now() >= 0.375, driver["a"].resets, driver["a"].goodbyes, driver["a"].terminated) == (True, 2, 2, 0)
+
+
+@WAYS_TO_RESET
+async def test_closing_does_not_wait_for_a_reset_longer_than_its_time_out(pooling: Pooling, answer: ResetAnswer):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = answer
     async with cluster.acquire():
         driver["a"].freeze()
     await cluster.close(timeout=0.5)
@@ -123,8 +137,10 @@ async def test_closing_does_not_wait_for_a_reset_longer_than_its_time_out(poolin
     driver.assert_nothing_open()
 
 
-async def test_closing_ends_a_reset_on_a_node_that_was_removed(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_closing_ends_a_reset_on_a_node_that_was_removed(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"), ("b", 0, "ok"))
+    driver["a"].reset_answer = driver["b"].reset_answer = answer
     async with cluster.acquire() as conn:
         conn.server.freeze()
     cluster.remove_node(conn.server.name)

@@ -8,10 +8,10 @@ import logging
 import pytest
 
 from aioclustersql.errors import NotLeased, NotOpen, UnknownNode
-from aioclustersql.testing import FakeConnection
+from aioclustersql.testing import FakeConnection, ResetAnswer
 
 from .conftest import Pooling
-from .tools import books, lease, moment, now, warm
+from .tools import WAYS_TO_RESET, books, lease, moment, now, warm
 
 
 async def test_a_lease_is_a_native_connection_of_a_node(pooling: Pooling):
@@ -143,8 +143,10 @@ async def test_released_by_hand_inside_its_block_it_is_the_next_ones(pooling: Po
 # -- as new ----------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_next_user_sees_nothing_of_the_last(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_the_next_user_sees_nothing_of_the_last(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = answer
     async with cluster.acquire() as conn:
         await conn.execute("SET search_path = other")
         assert conn.session == {"search_path": "other"}
@@ -153,11 +155,13 @@ async def test_the_next_user_sees_nothing_of_the_last(pooling: Pooling):
         assert (again is conn, again.session, driver["a"].resets) == (True, {}, 1)
 
 
-async def test_what_init_has_set_survives_the_reset(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_what_init_has_set_survives_the_reset(pooling: Pooling, answer: ResetAnswer):
     async def init(conn: FakeConnection) -> None:
         await conn.execute("SET time_zone = UTC")
 
-    cluster, _ = await pooling(("a", 0, "ok"), init=init)
+    cluster, driver = await pooling(("a", 0, "ok"), init=init)
+    driver["a"].reset_answer = answer
     async with cluster.acquire() as conn:
         await conn.execute("SET time_zone = CET")
     await moment()
@@ -179,33 +183,39 @@ async def test_init_is_awaited_once_per_connection(pooling: Pooling):
     assert seen == [conn]
 
 
-async def test_the_users_reset_comes_after_our_own(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_the_users_reset_comes_after_our_own(pooling: Pooling, answer: ResetAnswer):
     seen: list[dict[str, str]] = []
 
     async def reset(conn: FakeConnection) -> None:
         seen.append(dict(conn.session))
         await conn.execute("SET mine = 1")
 
-    cluster, _ = await pooling(("a", 0, "ok"), reset=reset)
+    cluster, driver = await pooling(("a", 0, "ok"), reset=reset)
+    driver["a"].reset_answer = answer
     async with cluster.acquire() as conn:
         await conn.execute("SET x = 1")
     await moment()
     assert (seen, conn.session) == ([{}], {"mine": "1"})
 
 
-async def test_a_connection_that_the_users_reset_fails_on_is_closed(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_a_connection_that_the_users_reset_fails_on_is_closed(pooling: Pooling, answer: ResetAnswer):
     async def reset(conn: FakeConnection) -> None:
         raise LookupError("mine")
 
     cluster, driver = await pooling(("a", 0, "ok"), reset=reset)
+    driver["a"].reset_answer = answer
     async with cluster.acquire():
         pass
     await moment()
     assert (books(cluster), driver.open, driver["a"].goodbyes) == ({"a": (0, 0, 0, 0)}, 0, 1)
 
 
-async def test_a_connection_that_cannot_be_reset_is_closed(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_a_connection_that_cannot_be_reset_is_closed(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = answer
     async with cluster.acquire() as conn:
         driver["a"].reset_delay = 1.0
     await asyncio.sleep(0.5)
@@ -214,20 +224,47 @@ async def test_a_connection_that_cannot_be_reset_is_closed(pooling: Pooling):
     assert books(cluster) == {"a": (0, 0, 0, 0)}
 
 
-async def test_a_reset_without_an_answer_is_cut_off(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_a_reset_without_an_answer_is_cut_off(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = answer
     async with cluster.acquire():
         driver["a"].freeze()
-    await asyncio.sleep(7)
+    await asyncio.sleep(4.5)
+    assert books(cluster) == {"a": (0, 0, 1, 0)}
+    await asyncio.sleep(2.5)
     assert (books(cluster), driver.open) == ({"a": (0, 0, 0, 0)}, 0)
 
 
-async def test_nobody_waits_for_the_reset_of_what_he_returns(pooling: Pooling):
+@WAYS_TO_RESET
+async def test_nobody_waits_for_the_reset_of_what_he_returns(pooling: Pooling, answer: ResetAnswer):
     cluster, driver = await pooling(("a", 0, "ok"))
-    driver["a"].reset_delay = 1.0
+    driver["a"].reset_delay, driver["a"].reset_answer = 1.0, answer
     async with cluster.acquire():
         pass
     assert (now(), books(cluster)) == (0, {"a": (0, 0, 1, 0)})
+
+
+@WAYS_TO_RESET
+async def test_a_reset_tells_how_long_a_round_trip_takes(pooling: Pooling, answer: ResetAnswer):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_delay, driver["a"].reset_answer = 0.125, answer
+    async with cluster.acquire():
+        pass
+    await asyncio.sleep(1)
+    assert cluster.stats().nodes["a"].round_trip == 0.125
+
+
+async def test_a_reset_with_the_usual_answer_takes_no_task(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_delay = 1.0
+    ways: tuple[tuple[ResetAnswer, int], ...] = (("read", 1), ("usual", 0))
+    for driver["a"].reset_answer, tasks in ways:
+        async with cluster.acquire():
+            pass
+        assert sum(task.get_name().endswith(":reset") for task in asyncio.all_tasks()) == tasks
+        await asyncio.sleep(2)
+    assert (driver["a"].resets, books(cluster)) == (2, {"a": (1, 0, 0, 0)})
 
 
 async def test_without_reset_nothing_is_reset(pooling: Pooling):

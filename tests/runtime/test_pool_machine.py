@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from aioclustersql.errors import ClusterError, NotOpen
 from aioclustersql.policy.ledger import LOGINS, State
 from aioclustersql.runtime.pool import Pool
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeServer, VirtualLoop
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeServer, ResetAnswer, VirtualLoop
 
 from .tools import FakeCluster, cluster_over, moment
 
@@ -55,8 +55,13 @@ class Pools(RuleBasedStateMachine):
         min_size=st.integers(0, 1),
         max_total=st.sampled_from([None, 2, 4]),
         reset=st.sampled_from([None, False]),
+        answer=st.sampled_from(["read", "usual", "unusual"]),
     )
-    def begin(self, monitored: bool, seed: int, min_size: int, max_total: int | None, reset: bool | None) -> None:
+    def begin(
+        self, monitored: bool, seed: int, min_size: int, max_total: int | None, reset: bool | None, answer: ResetAnswer
+    ) -> None:
+        for server in self.driver:
+            server.reset_answer = answer
         self.cluster: FakeCluster = cluster_over(
             self.driver,
             seed=seed,

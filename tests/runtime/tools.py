@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from aioclustersql import Cluster
 from aioclustersql.events import Event
 from aioclustersql.testing import FakeConnection, FakeDriver, Row, scenario
 
 __all__ = [
+    "WAYS_TO_RESET",
     "FakeCluster",
     "books",
     "cluster_over",
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 FakeCluster = Cluster[FakeConnection]
+
+WAYS_TO_RESET = pytest.mark.parametrize("answer", ["read", "usual", "unusual"])
+"""In a task; without one, as the answer is the usual one; begun without one, and finished in one (`FakeServer.reset_answer`)."""
 
 
 def now() -> float:

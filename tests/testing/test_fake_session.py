@@ -13,7 +13,7 @@ from aioclustersql.drivers.base import Driver, Observation, TransactionOptions
 from aioclustersql.errors import ConfigError
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Isolation, Role
-from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, FakeServer
+from aioclustersql.testing import FakeConnection, FakeDriver, FakeError, FakeServer, ResetAnswer
 
 PLAIN = TransactionOptions()
 
@@ -164,6 +164,36 @@ async def test_a_reset_ends_the_transaction_and_restores_the_baseline():
     assert (conn.session, driver.in_transaction(conn)) == ({"time_zone": "'UTC'"}, False)
     await driver.reset(conn, None)
     assert conn.session == {}
+
+
+async def test_a_reset_without_a_task_is_answered_as_the_server_is_told():
+    driver, server, conn = await one(reset_delay=1)
+    answers: list[bool] = []
+    assert not driver.begin_reset(conn, None, answers.append)
+    ways: tuple[tuple[ResetAnswer, bool], ...] = (("usual", True), ("unusual", False))
+    for server.reset_answer, expected in ways:
+        await conn.execute("SET x 1")
+        assert driver.begin_reset(conn, {"y": "2"}, answers.append)
+        await asyncio.sleep(0.5)
+        assert (answers, conn.session) == ([], {**conn.session, "x": "1"})
+        await asyncio.sleep(1)
+        assert (answers.pop(), conn.session == {"y": "2"}) == (expected, expected)
+    await driver.finish_reset(conn, {"y": "2"})
+    assert (conn.session, server.resets) == ({"y": "2"}, 2)
+
+
+@pytest.mark.parametrize("answer", ["usual", "unusual"])
+async def test_a_reset_without_a_task_is_told_that_its_connection_was_lost(answer: ResetAnswer):
+    driver, server, conn = await one(reset_delay=1, reset_answer=answer)
+    answers: list[bool] = []
+    assert driver.begin_reset(conn, None, answers.append)
+    server.kill()
+    await asyncio.sleep(0)
+    assert answers == [False]
+    with pytest.raises(FakeError) as caught:
+        await driver.finish_reset(conn, None)
+    assert driver.classify(caught.value) is FailureKind.SESSION_LOST
+    assert not driver.begin_reset(conn, None, answers.append)
 
 
 async def test_a_probe_says_what_the_server_is_told():

@@ -18,7 +18,7 @@ from pymysql.constants import CLIENT
 from pymysql.protocol import MysqlPacket
 
 from .aiomysql_wire import drop
-from .mysql.reset import Session
+from .mysql.reset import Session, Usual
 
 __all__ = ["Connection", "TlsConnection"]
 
@@ -37,6 +37,8 @@ class Connection(aiomysql.Connection):
 
     login: Session
     """What a reset leads back to; set when it is logged in."""
+    usual: Usual | None = None
+    """How the server answers to a reset, where that is plain."""
 
     async def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> Any:
         packet = self._take_packet(packet_type)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ..errors import ConfigError
 from ..failure import FailureKind
@@ -20,6 +20,7 @@ __all__ = [
     "Endpoint",
     "Observation",
     "Password",
+    "TasklessReset",
     "Transaction",
     "TransactionOptions",
     "check_savepoint",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 C = TypeVar("C")
+C_contra = TypeVar("C_contra", contravariant=True)
 
 Password = str | Callable[[], str | Awaitable[str]] | None
 """A password, or what is called before each login to get one (rotated secrets, IAM tokens)."""
@@ -204,4 +206,21 @@ class Driver(Protocol[C]):
 
     def classify(self, exc: BaseException) -> FailureKind:
         """What an exception of this driver (or of the socket below it) means."""
+        ...
+
+
+@runtime_checkable
+class TasklessReset(Protocol[C_contra]):
+    """What a driver may offer besides: a reset that needs no task, which costs as much as all else of a short one."""
+
+    def begin_reset(self, conn: C_contra, baseline: object, answered: Callable[[bool], None]) -> bool:
+        """Begin what `Driver.reset` does, and return at once; False: nothing was begun, `reset` has to do it all.
+
+        `answered` is called once, from the event loop: with True when the server has answered as it usually does, so that the
+        connection is as good as new; with False when it has not, or when the connection has ended: see `finish_reset`.
+        """
+        ...
+
+    async def finish_reset(self, conn: C_contra, baseline: object) -> None:
+        """Read an answer that was not the usual one; raises as `Driver.reset`."""
         ...

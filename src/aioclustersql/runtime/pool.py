@@ -140,7 +140,7 @@ class Pool(Generic[C]):
         """A lease within the deadline. Raises as `Cluster.acquire`."""
         slot = self.take(wants, avoid)
         if slot is None:
-            slot = await self.queue.wait(wants, deadline)
+            slot = await self.queue.wait(wants, self.loop.time(), deadline)
         slot.interrupt = interrupt
         return slot
 

@@ -40,40 +40,44 @@ class Queue(Generic[C]):
         for waiter in self._waiters():
             self._refuse(waiter, self._pool.not_open())
 
-    async def wait(self, wants: Wants, deadline: float) -> Pooled[C]:
+    async def wait(self, wants: Wants, now: float, deadline: float) -> Pooled[C]:
         """A lease, when `take` had none: one that comes back, or is opened. Raises as `Cluster.acquire`."""
-        clock, journal = self._pool.loop.time, self._pool.registry.journal
-        began = clock()
+        journal = self._pool.registry.journal
         try:
-            slot = await self._wait(wants, deadline)
+            waiter = self._enter(wants, now, deadline)
+            try:
+                slot = await waiter.future
+            except BaseException:
+                self._leave(waiter)
+                raise
         except ClusterError as exc:
-            journal.not_acquired(exc, clock() - began)
+            journal.not_acquired(exc, self._pool.loop.time() - now)
             raise
-        journal.totals.waits.observe(clock() - began)
+        journal.totals.waits.observe(self._pool.loop.time() - now)
         return slot
 
-    async def _wait(self, wants: Wants, deadline: float) -> Pooled[C]:
-        if self._pool.is_closing:
-            raise self._pool.not_open()
-        loop, settings = self._pool.loop, self._pool.settings
-        now = loop.time()
-        waiter: Waiting[C] = Waiting(wants, now, deadline, loop, here() if settings.debug else None)
+    def _enter(self, wants: Wants, now: float, deadline: float) -> Waiting[C]:
+        pool, settings = self._pool, self._pool.settings
+        if pool.is_closing:
+            raise pool.not_open()
+        waiter: Waiting[C] = Waiting(wants, now, deadline, pool.loop, here() if settings.debug else None)
         if deadline <= now:
-            raise timed_out(self._pool, waiter, now)
-        if 0 < settings.max_waiting <= self._pool.ledger.waiting:
-            cluster, waiting = self._pool.registry.cluster, self._pool.ledger.waiting
+            raise timed_out(pool, waiter, now)
+        waiting = pool.ledger.waiting
+        if 0 < settings.max_waiting <= waiting:
+            cluster = pool.registry.cluster
             raise TooManyWaiters(f"cluster {cluster!r}: {waiting} callers wait for a connection already (max_waiting)")
-        self._pool.ledger.enqueue(waiter)
+        pool.ledger.enqueue(waiter)
         self._alarm.set(deadline)
-        self._pool.opener.consider(wants, now)
-        try:
-            return await waiter.future
-        except BaseException:
-            self._pool.ledger.withdraw(waiter)
-            future = waiter.future
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._pool.give_back_unused(future.result())
-            raise
+        pool.opener.consider(wants, now)
+        return waiter
+
+    def _leave(self, waiter: Waiting[C]) -> None:
+        """Cancelled, or refused; what was handed over meanwhile goes to the next."""
+        self._pool.ledger.withdraw(waiter)
+        future = waiter.future
+        if future.done() and not future.cancelled() and future.exception() is None:
+            self._pool.give_back_unused(future.result())
 
     def _expire(self, now: float) -> float:
         """Refuse those whose time is over. Returns the earliest deadline of the others."""

@@ -1,16 +1,18 @@
 """Makes connections ready for their next user: resets what came back, asks what was idle for long whether it is alive.
 
-Each in a kept, named task of its own, so that no user waits for it, and no cancel of a user's meets it half-way. Rule: a
-connection is the task's until it is available again or closed.
+Each in a kept, named task of its own, so that no user waits for it, and no cancel of a user's meets it half-way; a reset without
+one where the driver can. Rule: a connection is in our hands until it is available again or closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..drivers.base import TasklessReset
 from ..node import Target
 from ..policy.ledger import State
 from .pooled import Pooled
@@ -34,14 +36,23 @@ class Returner(Generic[C]):
 
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
-        self._driver = pool.registry.driver
+        self._driver = driver = pool.registry.driver
+        self._quick: TasklessReset[C] | None = driver if isinstance(driver, TasklessReset) else None
         self._tasks: dict[asyncio.Task[None], Pooled[C]] = {}
+        self._taskless: set[Pooled[C]] = set()
+        """Being reset without a task."""
+        self._answers: asyncio.Future[None] | None = None
+        """Done when none of them is left, while somebody waits for that."""
         self._name = f"aioclustersql:{pool.registry.cluster}:reset"
 
     def reset(self, slot: Pooled[C], now: float) -> None:
         """A lease ends: make its connection as good as new."""
         self._pool.ledger.give_back(slot, now)
-        self._begin(slot, self._reset(slot))
+        quick = self._quick
+        if quick is not None and quick.begin_reset(slot.conn, slot.baseline, partial(self._answered, quick, slot)):
+            self._taskless.add(slot)
+        else:
+            self._begin(slot, self._reset(slot))
 
     def check(self, slot: Pooled[C]) -> None:
         """See whether an idle connection is alive."""
@@ -69,16 +80,37 @@ class Returner(Generic[C]):
                     self._pool.failed(slot, error)
             self._pool.close(slot, abruptly=task.cancelled())
 
+    def _answered(self, quick: TasklessReset[C], slot: Pooled[C], as_usual: bool) -> None:
+        """A reset without a task is over, or has to be finished in one."""
+        self._taskless.discard(slot)
+        if slot.state is State.RETURNING:  # else the pool has closed it meanwhile
+            if not as_usual:
+                self._begin(slot, self._finish_reset(slot, quick))
+            elif self._pool.settings.reset is not None:
+                self._begin(slot, self._was_reset(slot, slot.since))
+            else:
+                now = self._pool.loop.time()
+                slot.member.heard(now, now - slot.since)
+                self._pool.available(slot, now)
+        if self._answers is not None and not self._taskless and not self._answers.done():
+            self._answers.set_result(None)
+
     async def _reset(self, slot: Pooled[C]) -> None:
-        clock = self._pool.loop.time
-        began = clock()
+        began = self._pool.loop.time()
         await self._driver.reset(slot.conn, slot.baseline)
-        now = clock()
+        await self._was_reset(slot, began)
+
+    async def _finish_reset(self, slot: Pooled[C], quick: TasklessReset[C]) -> None:
+        await quick.finish_reset(slot.conn, slot.baseline)
+        await self._was_reset(slot, slot.since)
+
+    async def _was_reset(self, slot: Pooled[C], began: float) -> None:
+        now = self._pool.loop.time()
         slot.member.heard(now, now - began)
         also = self._pool.settings.reset
         if also is not None:
             await also(slot.conn)
-            now = clock()
+            now = self._pool.loop.time()
         self._over(slot, now)
 
     async def _check(self, slot: Pooled[C]) -> None:
@@ -103,11 +135,20 @@ class Returner(Generic[C]):
 
     async def wait(self, seconds: float) -> None:
         """Until all are over, for so many seconds at most."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=min(seconds, PATIENCE))
+        deadline = self._pool.loop.time() + min(seconds, PATIENCE)
+        while (under_way := self._under_way()) and (left := deadline - self._pool.loop.time()) > 0.0:
+            await asyncio.wait(under_way, timeout=left)
+
+    def _under_way(self) -> list[asyncio.Future[None]]:
+        if not self._taskless:
+            return [*self._tasks]
+        if self._answers is None or self._answers.done():
+            self._answers = self._pool.loop.create_future()
+        return [*self._tasks, self._answers]
 
     async def cut(self) -> None:
         """End all of them now, and their connections with them."""
+        self._cut_taskless(list(self._taskless))
         for task in self._tasks:
             task.cancel()
         while self._tasks:
@@ -116,7 +157,13 @@ class Returner(Generic[C]):
 
     def cut_overdue(self) -> None:
         """Give up what takes too long."""
-        now = self._pool.loop.time()
+        since = self._pool.loop.time() - PATIENCE
+        self._cut_taskless([slot for slot in self._taskless if slot.since <= since])
         for task, slot in self._tasks.items():
-            if now - slot.since >= PATIENCE:
+            if slot.since <= since:
                 task.cancel()
+
+    def _cut_taskless(self, slots: Iterable[Pooled[C]]) -> None:
+        for slot in slots:
+            self._taskless.discard(slot)
+            self._pool.close(slot, abruptly=True)

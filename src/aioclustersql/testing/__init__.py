@@ -27,7 +27,7 @@ from .clock import Deadlock, VirtualLoop, run_virtual
 from .connection import FakeConnection, FakeError
 from .fake import FakeDriver, Traced
 from .scenario import Row, scenario
-from .server import FakeServer, Outcome
+from .server import FakeServer, Outcome, ResetAnswer
 
 __all__ = [
     "Deadlock",
@@ -36,6 +36,7 @@ __all__ = [
     "FakeError",
     "FakeServer",
     "Outcome",
+    "ResetAnswer",
     "Row",
     "Traced",
     "VirtualLoop",

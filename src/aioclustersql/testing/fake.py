@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import math
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -244,7 +244,15 @@ class FakeDriver:
 
     async def reset(self, conn: FakeConnection, baseline: object) -> None:
         """After `reset_delay` no transaction is open, and `FakeConnection.session` is the baseline."""
-        await session.reset(conn, baseline if isinstance(baseline, dict) else {})
+        await session.reset(conn, _session(baseline))
+
+    def begin_reset(self, conn: FakeConnection, baseline: object, answered: Callable[[bool], None]) -> bool:
+        """The same without a task, where `reset_answer` is another than `read`."""
+        return session.begin_reset(conn, _session(baseline), answered)
+
+    async def finish_reset(self, conn: FakeConnection, baseline: object) -> None:
+        """What is left of one whose answer is `unusual`, or that was lost."""
+        session.finish_reset(conn, _session(baseline))
 
     def in_transaction(self, conn: FakeConnection) -> bool:
         """`FakeConnection.in_transaction`; of a closed connection the last answer."""
@@ -279,6 +287,10 @@ class FakeDriver:
 
     def __repr__(self) -> str:
         return f"<FakeDriver open={self.open}, logins={self.logins_under_way}, servers=[{', '.join(self.servers)}]>"
+
+
+def _session(baseline: object) -> dict[str, str]:
+    return baseline if isinstance(baseline, dict) else {}
 
 
 def _with_options(endpoint: Endpoint, options: Mapping[str, Any]) -> Endpoint:

@@ -19,7 +19,7 @@ from aioclustersql.node import Role
 
 from .connection import FakeConnection, FakeError
 
-__all__ = ["FakeServer", "Outcome", "check_outcome", "login_error"]
+__all__ = ["FakeServer", "Outcome", "ResetAnswer", "check_outcome", "login_error"]
 
 Outcome = Literal["ok", "refused", "silent", "wrong-password", "not-ready", "overloaded", "blocked", "starting", "reset"]
 """How a login ends.
@@ -27,6 +27,9 @@ Outcome = Literal["ok", "refused", "silent", "wrong-password", "not-ready", "ove
 `ok`; `refused`: nobody listens; `silent`: no answer, ever; `wrong-password`; `not-ready`: the login succeeds and validation
 fails; `overloaded`: too many connections; `blocked`: this client host is blocked; `starting`: not yet; `reset`: cut by the peer.
 """
+
+ResetAnswer = Literal["read", "usual", "unusual"]
+"""How a connection is reset: in a task that reads the answer; without a task, as its answer is the usual one; or is not."""
 
 _ERRORS: Mapping[str, Callable[[str], Exception]] = {
     "refused": lambda name: ConnectionRefusedError(111, f"Connect call failed ({name})"),
@@ -75,6 +78,7 @@ class FakeServer:
     """Called for every `FakeConnection.execute`, those of transactions too; it returns the result or raises."""
     ping_delay: float | None = None
     reset_delay: float | None = None
+    reset_answer: ResetAnswer = "read"
     probe_delay: float | None = None
     causal_delay: float | None = None
     """What a probe takes on top that waits until the server has caught up with its cluster."""
@@ -159,16 +163,40 @@ class FakeServer:
         if conn is not None and not conn.closed:
             conn.heard = loop.time()
 
+    def when_answered(self, delay: float | None, conn: FakeConnection, then: Callable[[], object]) -> None:
+        """As `answer`, for what is no task: `then` is called, never at once."""
+
+        def heard(_: asyncio.Future[None]) -> None:
+            forget()
+            if not conn.closed:
+                conn.heard = loop.time()
+            then()
+
+        loop = asyncio.get_running_loop()
+        answered, forget = self._ask(delay, conn, loop)
+        answered.add_done_callback(heard)
+
     async def _until_due(self, delay: float | None, conn: FakeConnection | None, loop: asyncio.AbstractEventLoop) -> None:
-        answered: asyncio.Future[None] = loop.create_future()
-        self._waiting[answered] = conn
-        timer = loop.call_later(delay or 0, self._due, answered) if delay != math.inf else None
+        answered, forget = self._ask(delay, conn, loop)
         try:
             await answered
         finally:
+            forget()
+
+    def _ask(
+        self, delay: float | None, conn: FakeConnection | None, loop: asyncio.AbstractEventLoop
+    ) -> tuple[asyncio.Future[None], Callable[[], None]]:
+        """What is done when the answer is due, and what is to be called then."""
+        answered: asyncio.Future[None] = loop.create_future()
+        self._waiting[answered] = conn
+        timer = loop.call_later(delay or 0, self._due, answered) if delay != math.inf else None
+
+        def forget() -> None:
             del self._waiting[answered]
             if timer is not None:
                 timer.cancel()
+
+        return answered, forget
 
     def let_in(self, number: int, endpoint: Endpoint, *, ready: bool) -> FakeConnection:
         """Open a connection; it counts as open until `end`, even when nobody refers to it any more."""

@@ -5,14 +5,14 @@ Each asks the `FakeServer` once and takes what that one is told to take; transac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aioclustersql.drivers.base import Observation, TransactionOptions, check_savepoint
 from aioclustersql.failure import FailureKind
 
 from .connection import FakeConnection
 
-__all__ = ["FakeTransaction", "begin", "ping", "probe", "reset"]
+__all__ = ["FakeTransaction", "begin", "begin_reset", "finish_reset", "ping", "probe", "reset"]
 
 
 class FakeTransaction:
@@ -44,7 +44,32 @@ async def reset(conn: FakeConnection, baseline: Mapping[str, str]) -> None:
     conn.check_open(FailureKind.FOUND_CLOSED)
     conn.server.resets += 1
     await conn.server.answer(conn.server.reset_delay, conn)
+    finish_reset(conn, baseline)
+
+
+def begin_reset(conn: FakeConnection, baseline: Mapping[str, str], answered: Callable[[bool], None]) -> bool:
+    """As `TasklessReset.begin_reset`, unless `FakeServer.reset_answer` is `read`."""
+    server, usual = conn.server, conn.server.reset_answer == "usual"
+    if server.reset_answer == "read" or conn.closed:
+        return False
+
+    def then() -> None:
+        if usual and not conn.closed:
+            _as_new(conn, baseline)
+        answered(usual and not conn.closed)
+
+    server.resets += 1
+    server.when_answered(server.reset_delay, conn, then)
+    return True
+
+
+def finish_reset(conn: FakeConnection, baseline: Mapping[str, str]) -> None:
+    """As `TasklessReset.finish_reset`: the answer is there."""
     conn.check_open(FailureKind.SESSION_LOST)
+    _as_new(conn, baseline)
+
+
+def _as_new(conn: FakeConnection, baseline: Mapping[str, str]) -> None:
     conn.in_transaction = False
     conn.session = dict(baseline)
 

@@ -7,7 +7,7 @@ A driver's own are its connections, how they are opened and how they end. What b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
 from ...errors import ConfigError, NodeNotFit
@@ -194,6 +194,14 @@ class MySQLDriver(ABC, Generic[C]):
         unbuffered result. A proxy between has to take commands that are sent without waiting for each answer.
         """
         await reset.reset(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None)
+
+    def begin_reset(self, conn: C, baseline: object, answered: Callable[[bool], None]) -> bool:
+        """As `TasklessReset.begin_reset`: with aiomysql, from a connection's second reset on."""
+        return reset.begin(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None, answered)
+
+    async def finish_reset(self, conn: C, baseline: object) -> None:
+        """As `TasklessReset.finish_reset`."""
+        await reset.finish(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None)
 
     def in_transaction(self, conn: C) -> bool:
         """As `Driver.in_transaction`. An error carries no status: what a deadlock rolled back shows with the next answer."""

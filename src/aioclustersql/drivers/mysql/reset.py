@@ -13,9 +13,10 @@ from functools import partial
 from struct import Struct
 from typing import Any, NamedTuple
 
-from .wire import INIT_DB, QUERY, RESET_CONNECTION, Wire, text
+from ..expected import ExpectedAnswer
+from .wire import INIT_DB, QUERY, RESET_CONNECTION, Wire, plain_answer, text
 
-__all__ = ["Session", "assignment", "baseline", "login_of", "reset"]
+__all__ = ["Session", "Usual", "assignment", "baseline", "begin", "finish", "login_of", "reset"]
 
 _OUT_OF_STEP = 2014
 _HEADER = Struct("<iB")
@@ -55,8 +56,17 @@ class Session(NamedTuple):
     """MariaDB's role as an argument of SET ROLE; None where the user has no choice."""
     commands: bytes = b""
     """All that is written, once it is known."""
-    answers: tuple[Callable[[Any], Awaitable[Any]], ...] = ()
-    """What reads the answers to it."""
+    answers: tuple[Callable[[Any], Awaitable[int | None]], ...] = ()
+    """What reads the answers to it: the warnings of each, `None` for whatever a user's statement brings."""
+
+
+class Usual(NamedTuple):
+    """How the server has answered to a connection's last reset."""
+
+    session: Session
+    answer: bytes
+    status: int
+    """The session's status then."""
 
 
 def login_of(wire: Wire, conn: Any) -> Session:
@@ -87,18 +97,50 @@ async def reset(wire: Wire, conn: Any, session: Session | None) -> None:
         raise wire.operational_error(_OUT_OF_STEP, "commands out of step: an unbuffered result was not read to its end")
     wire.check_alive(conn)
     await _read_to_the_end(conn)
-    if session is None:
-        session = conn.login
-        if not session.commands:
-            session = conn.login = await _first(wire, conn, session)
+    if session is None and not conn.login.commands:
+        conn.login = await _first(wire, conn, conn.login)
+    session = session or conn.login
+    _prepare(wire, conn, session)
+    conn._write_bytes(session.commands)
+    await finish(wire, conn, session)
+
+
+def begin(wire: Wire, conn: Any, session: Session | None, answered: Callable[[bool], None]) -> bool:
+    """As `TasklessReset.begin_reset`; not before a reset to the same session has shown how the server answers."""
+    usual, result = conn.usual, conn._result
+    if usual is None or usual.session is not (session or conn.login):
+        return False
+    if result is not None and (result.unbuffered_active or result.has_next):
+        return False
+    transport = wire.quiet_transport(conn)
+    if transport is None:
+        return False
+    conn._result = None
+    conn.server_status = usual.status
+    _prepare(wire, conn, usual.session)
+    transport.write(usual.session.commands)
+    ExpectedAnswer(transport, usual.answer, answered)
+    return True
+
+
+def _prepare(wire: Wire, conn: Any, session: Session) -> None:
+    """The driver's own part of a reset."""
     conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
     wire.forget_statements(conn)
-    conn._write_bytes(session.commands)
+
+
+async def finish(wire: Wire, conn: Any, session: Session | None) -> None:
+    """Read what the server answers to a reset, and remember it for the next one where it is plain."""
+    session = session or conn.login
+    conn.usual, answer, plain = None, b"", True
     for read in session.answers:
         conn._next_seq_id = 1  # each command begins a sequence of its own
-        await read(conn)
+        plain = await read(conn) == 0 and plain
+        answer += plain_answer(conn.server_status)
     if session.autocommit is not None and session.autocommit != conn.get_autocommit():
         await wire.run(conn, f"SET autocommit={session.autocommit:d}")
+    elif plain:
+        conn.usual = Usual(session, answer, conn.server_status)
 
 
 async def _first(wire: Wire, conn: Any, login: Session) -> Session:
@@ -113,7 +155,7 @@ async def _first(wire: Wire, conn: Any, login: Session) -> Session:
 def _planned(wire: Wire, conn: Any, session: Session) -> Session:
     """The commands that lead to a session, in the order of the drivers' login, and what reads their answers."""
     sql_mode, init_command = wire.set_up_by(conn)
-    steps: list[tuple[int, str, Callable[[Any], Awaitable[Any]]]] = [(RESET_CONNECTION, "", wire.answer)]
+    steps: list[tuple[int, str, Callable[[Any], Awaitable[int | None]]]] = [(RESET_CONNECTION, "", wire.answer)]
     if session.database is not None:
         steps.append((INIT_DB, session.database, wire.answer))
     elif init_command is None:  # which may have chosen one
@@ -156,9 +198,10 @@ async def _read_to_the_end(conn: Any) -> None:
     conn._result = None
 
 
-async def _none_chosen(wire: Wire, conn: Any) -> None:
+async def _none_chosen(wire: Wire, conn: Any) -> int:
     if await wire.answer(conn):
         raise wire.operational_error(_OUT_OF_STEP, "the session has a default database now, which cannot be taken away")
+    return 0
 
 
 def assignment(name: str, value: str, kind: str) -> str:

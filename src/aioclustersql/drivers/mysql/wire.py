@@ -6,12 +6,13 @@ driver itself, so that the status which a connection keeps of its session stays 
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
 from struct import Struct
 from typing import Any, ClassVar
 
-__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "Wire", "is_on", "text"]
+__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "Wire", "is_on", "plain_answer", "text"]
 
 INIT_DB, QUERY, RESET_CONNECTION = 0x02, 0x03, 0x1F
 """Commands of the protocol: https://mariadb.com/docs/server/reference/clientserver-protocol"""
@@ -20,6 +21,8 @@ _NO_ROWS = b"\0\0\0"
 """How the answer to a statement that changes no row begins: success, no row, no new key."""
 _STATUS = Struct("<3xHH")
 """What follows that: the session's status, and the number of warnings."""
+_PLAIN = Struct("<iBBBHH")
+"""The same as a packet, the first of an answer, and nothing after it."""
 
 
 class Wire(ABC):
@@ -68,6 +71,10 @@ class Wire(ABC):
     def forget_statements(self, conn: Any) -> None:  # noqa: B027 - most drivers have no such cache
         """The server is about to drop its prepared statements: so does the driver's own cache of them."""
 
+    def quiet_transport(self, conn: Any) -> asyncio.Transport | None:  # noqa: ARG002
+        """Where its bytes come in, as long as none are on their way to the driver; `None`: not with this driver."""
+        return None
+
     async def run(self, conn: Any, *statements: str) -> int:
         """Run statements without a result, in one round trip; the first that fails ends it. The warnings of the last one.
 
@@ -102,6 +109,11 @@ class Wire(ABC):
         """The error code of the server or the client library; 0 counts as none."""
         code = exc.args[0] if isinstance(exc, self.error) and exc.args else None
         return code if isinstance(code, int) and code else None
+
+
+def plain_answer(status: int) -> bytes:
+    """A packet by which a server says that a statement was executed, changed no row, and brought no warning."""
+    return _PLAIN.pack(_STATUS.size | 1 << 24, 0, 0, 0, status, 0)
 
 
 def is_on(value: object) -> bool:

@@ -11,7 +11,7 @@ from aioclustersql import Cluster
 
 from .base import Promises
 from .stand import Stand
-from .tools import PLAIN, TABLE, commit, ids, opened, table, value
+from .tools import PLAIN, TABLE, commit, ids, opened, reset, table, value
 
 __all__ = ["SessionPromises"]
 
@@ -31,13 +31,13 @@ class SessionPromises(Promises):
                 await commit(stand, conn)
                 await stand.driver.begin(conn, PLAIN)
                 await stand.rows(conn, f"INSERT INTO {TABLE} VALUES (1)")
-                await stand.driver.reset(conn, None)
+                await reset(stand, conn, None)
                 assert not stand.driver.in_transaction(conn)
                 assert await value(stand, conn, stand.show_setting) == before
                 assert await ids(stand, conn) == []
                 with pytest.raises(Exception):
                     await stand.rows(conn, f"SELECT * FROM {TABLE}_mine")
-                await stand.driver.reset(conn, None)  # also out of a transaction that has failed
+                await reset(stand, conn, None)  # also out of a transaction that has failed
 
         self.run(test)
 
@@ -51,10 +51,10 @@ class SessionPromises(Promises):
                 wanted = await value(stand, conn, stand.show_setting)
                 await commit(stand, conn)
                 baseline = await stand.driver.baseline(conn)
-                await stand.driver.reset(conn, None)
-                assert await value(stand, conn, stand.show_setting) == before
-                await stand.driver.reset(conn, baseline)
-                assert await value(stand, conn, stand.show_setting) == wanted
+                for way in (baseline, None, None, baseline, baseline, None):
+                    await reset(stand, conn, way)
+                    assert await value(stand, conn, stand.show_setting) == (before if way is None else wanted)
+                    await commit(stand, conn)
 
         self.run(test)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aioclustersql.drivers.base import Endpoint, TransactionOptions
+from aioclustersql.drivers.base import Endpoint, TasklessReset, TransactionOptions
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Target
 
@@ -15,7 +15,7 @@ from .stand import Stand
 
 __all__ = [
     *("GONE", "LOST", "PLAIN", "SOON", "TABLE"),
-    *("at", "commit", "finished", "ids", "login", "opened", "parsed", "table", "until", "value"),
+    *("at", "commit", "finished", "ids", "login", "opened", "parsed", "reset", "table", "until", "value"),
 ]
 
 PLAIN = TransactionOptions()
@@ -80,6 +80,19 @@ async def table(stand: Stand) -> AsyncIterator[None]:
         async with opened(stand) as conn:
             await stand.rows(conn, f"DROP TABLE {TABLE}")
             await commit(stand, conn)
+
+
+async def reset(stand: Stand, conn: Any, baseline: object) -> None:
+    """As a pool resets a connection: without a task where the driver offers that and can."""
+    driver = stand.driver
+    answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    if not isinstance(driver, TasklessReset) or not driver.begin_reset(conn, baseline, answered.set_result):
+        await driver.reset(conn, baseline)
+    else:
+        async with asyncio.timeout(SOON):
+            as_usual = await answered
+        if not as_usual:
+            await driver.finish_reset(conn, baseline)
 
 
 async def commit(stand: Stand, conn: Any) -> None:
