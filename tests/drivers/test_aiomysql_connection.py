@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 from typing import Any
 
 import aiomysql
 import pytest
 from aiomysql.connection import _StreamReader
-from pymysql.protocol import MysqlPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from aioclustersql.drivers.aiomysql_connection import Connection
 
@@ -113,6 +114,33 @@ async def test_an_end_in_the_middle(sent: bytes, end: BaseException | bool):
     ours = await read_all(Connection, pieces, 2, end)
     assert ours == await read_all(aiomysql.Connection, pieces, 2, end)
     assert ours[-2][0] is aiomysql.OperationalError
+
+
+def column(name: str, encoding: str) -> bytes:
+    """The packet that defines a column of text."""
+    words = ("def", "shop", "o", "orders", name, name)
+    encoded = [word.encode(encoding) for word in words]
+    return b"".join(bytes([len(word)]) + word for word in encoded) + struct.pack("<BHIBHBxx", 12, 33, 255, 253, 1, 0)
+
+
+async def columns(kind: type[Any], *definitions: tuple[str, str]) -> list[Any]:
+    """What a connection of that kind makes of the definitions of columns, in names and encodings."""
+    found = []
+    for name, encoding in definitions:
+        conn = connection(kind)
+        conn._encoding = encoding
+        conn._reader.feed_data(framed(column(name, encoding)))
+        field = await conn._read_packet(FieldDescriptorPacket)
+        found.append((field.description(), field.name, field.table_name, field.org_table, field.charsetnr, field.flags))
+        conn.close()
+    return found
+
+
+async def test_columns_that_come_again_are_what_they_were():
+    asked = [("id", "utf8"), ("größe", "utf8"), ("id", "utf8"), ("größe", "latin1"), ("größe", "utf8"), ("id", "latin1")]
+    ours = await columns(Connection, *asked)
+    assert ours == await columns(aiomysql.Connection, *asked)
+    assert [found[1] for found in ours] == [name for name, _ in asked]
 
 
 @pytest.mark.parametrize("kind", [Connection, aiomysql.Connection])

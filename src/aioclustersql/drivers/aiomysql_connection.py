@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import lru_cache
 from typing import Any
 
 import aiomysql
 from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import CLIENT
-from pymysql.protocol import MysqlPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from .aiomysql_wire import drop
 from .mysql.reset import Session, Usual
@@ -24,8 +25,16 @@ __all__ = ["Connection", "TlsConnection"]
 
 _HEADER = 4
 """Bytes before each packet: its length, and its number."""
+_COLUMNS = 1000
+"""So many definitions of columns are kept, for all connections together: nearly a megabyte."""
 _ERROR = 0xFF
 """The first byte of an error packet."""
+
+
+@lru_cache(_COLUMNS)
+def _column(data: bytes, encoding: str) -> MysqlPacket:
+    """A column's definition. Queries bring the same ones again and again, and nobody changes them."""
+    return FieldDescriptorPacket(data, encoding)
 
 
 class Connection(aiomysql.Connection):
@@ -75,7 +84,7 @@ class Connection(aiomysql.Connection):
         if reader._paused:
             reader._maybe_resume_transport()
         self._next_seq_id = (self._next_seq_id + 1) % 256
-        packet = packet_type(data, self._encoding)
+        packet = packet_type(data, self._encoding) if packet_type is not FieldDescriptorPacket else _column(data, self._encoding)
         if data[0] == _ERROR:
             if self._result is not None:
                 self._result.unbuffered_active = False

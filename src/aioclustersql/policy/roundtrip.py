@@ -75,17 +75,17 @@ class RoundTrip:
             return
         cap = max(CAP * current, NOISE)
         estimate = (1 - ALPHA) * current + ALPHA * min(seconds, cap)
-        if _run(self._below, seconds, goes_on=seconds < current):
-            estimate = min(estimate, max(self._below))
-        if _run(self._above, seconds, goes_on=seconds > cap):
-            estimate = max(estimate, min(self._above))
+        below, above = self._below, self._above
+        if seconds < current:
+            below.append(seconds)
+            if len(below) == IN_A_ROW:
+                estimate = min(estimate, max(below))
+        elif below:
+            below.clear()
+        if seconds > cap:
+            above.append(seconds)
+            if len(above) == IN_A_ROW:
+                estimate = max(estimate, min(above))
+        elif above:
+            above.clear()
         self._estimate, self._updated = estimate, now
-
-
-def _run(samples: deque[float], seconds: float, *, goes_on: bool) -> bool:
-    """Note a sample of a run, or its end; whether it is long enough by now."""
-    if not goes_on:
-        samples.clear()
-        return False
-    samples.append(seconds)
-    return len(samples) == IN_A_ROW
