@@ -55,11 +55,13 @@ async def test_every_target_gives_its_kind_cold_and_warm(engine: Postgres, stagg
     for target, nodes in wanted.items():
         async with engine.unwatched(stagger=stagger) as cluster:
             counted = await ask(cluster, 1, target) + await ask(cluster, 30, target)
-            assert set(counted) == nodes or stagger == 0 or target == "prefer-standby"
             if target == "prefer-standby":  # when both standbys are slow at the same moment, the primary will do
                 assert counted["pg1"] <= 2
             else:
                 assert set(counted) <= nodes
+                async with asyncio.timeout(20):  # one that was slow at first is measured again, sooner or later
+                    while stagger == "auto" and set(counted) != nodes:
+                        counted += await ask(cluster, 10, target)
 
 
 async def test_the_first_callers_of_a_cold_cluster_get_their_kind_whichever_way_they_ask(engine: Postgres) -> None:
