@@ -19,7 +19,7 @@ from ..tls import Tls
 from . import probe, reset, transaction
 from .errors import HOST_BLOCKED_NOTE, classify_code
 from .options import MySQLOptions, as_latin1
-from .wire import Wire, is_on, text
+from .wire import QUERY, Wire, command, is_on, text
 
 __all__ = ["MySQLDriver"]
 
@@ -32,6 +32,13 @@ _IS_WRITABLE = "CONCAT(@@global.read_only) IN ('0', 'OFF')"
 # EXP(710) overflows, and only where it is evaluated: an error on MySQL, a warning in the answer's header on MariaDB.
 _EVALUATE = "DO IF({}, 1, EXP(710))"
 _OUT_OF_RANGE = 1690
+_SWITCH = "SET AUTOCOMMIT = {}"
+_SWITCH_IF = {
+    (condition, mode): command(QUERY, f"EXECUTE IMMEDIATE IF({condition}, '{_SWITCH.format(int(mode))}', '{_READY}')".encode())
+    for condition in (_ALWAYS, _IS_WRITABLE)
+    for mode in (False, True)
+}
+"""Made once, because every connect sends one."""
 _ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
 _ROLE_ANYWHERE = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'wsrep_on')"  # slower, but MySQL has no wsrep_on
 _UNKNOWN_VARIABLE = 1193
@@ -139,20 +146,19 @@ class MySQLDriver(ABC, Generic[C]):
         mode = conn.autocommit_mode
         if mode is None or mode == conn.get_autocommit():
             return await self._evaluated(conn, condition)
-        switch = f"SET AUTOCOMMIT = {int(mode)}"
-        if "MariaDB" in conn.get_server_info() and await self._switched(conn, condition, switch):
+        if "MariaDB" in conn.get_server_info() and await self._switched(conn, condition, mode):
             return True
-        return await self._evaluated(conn, condition, switch)
+        return await self._evaluated(conn, condition, _SWITCH.format(int(mode)))
 
-    async def _switched(self, conn: Any, condition: str, switch: str) -> bool:
+    async def _switched(self, conn: Any, condition: str, mode: bool) -> bool:
         """One statement, and so one answer, whose status tells whether the condition held."""
-        before = conn.get_autocommit()
         try:
-            await self._wire.run(conn, f"EXECUTE IMMEDIATE IF({condition}, '{switch}', '{_READY}')")
+            self._wire.send(conn, _SWITCH_IF[condition, mode])
+            await self._wire.answer(conn)
         except self._wire.error as exc:
             if self.classify(exc) is not FailureKind.OTHER:  # else MariaDB is before 10.2, or out of prepared statements
                 raise
-        return bool(conn.get_autocommit() != before)
+        return bool(conn.get_autocommit() == mode)
 
     async def _evaluated(self, conn: Any, condition: str, *before: str) -> bool:
         """Whether a condition holds, after other statements and in the same round trip."""

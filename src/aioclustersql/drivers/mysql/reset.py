@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from struct import Struct
 from typing import Any, NamedTuple
 
 from ..expected import ExpectedAnswer
-from .wire import INIT_DB, QUERY, RESET_CONNECTION, Wire, plain_answer, text
+from .wire import INIT_DB, QUERY, RESET_CONNECTION, Wire, command, plain_answer, text
 
 __all__ = ["Session", "Usual", "assignment", "baseline", "begin", "finish", "login_of", "reset"]
 
 _OUT_OF_STEP = 2014
-_HEADER = Struct("<iB")
 # EXP(710) overflows: an error on MySQL, a warning on MariaDB. A default database can be changed, but not given back.
 _NO_DATABASE = "DO IF(DATABASE() IS NULL, 1, EXP(710))"
 
@@ -177,12 +175,8 @@ def _planned(wire: Wire, conn: Any, session: Session) -> Session:
         steps.append((QUERY, f"SET ROLE {session.role}", wire.answer))
     if settings:
         steps.append((QUERY, f"SET {', '.join(settings)}", wire.answer))
-    commands = b"".join(_packet(command, argument.encode(session.encoding)) for command, argument, _ in steps)
+    commands = b"".join(command(kind, argument.encode(session.encoding)) for kind, argument, _ in steps)
     return session._replace(commands=commands, answers=tuple(read for _, _, read in steps))
-
-
-def _packet(command: int, argument: bytes) -> bytes:
-    return _HEADER.pack(len(argument) + 1, command) + argument
 
 
 async def _results(conn: Any) -> None:

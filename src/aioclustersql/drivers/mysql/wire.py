@@ -12,11 +12,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from struct import Struct
 from typing import Any, ClassVar
 
-__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "Wire", "is_on", "plain_answer", "text"]
+__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "Wire", "command", "is_on", "plain_answer", "text"]
 
 INIT_DB, QUERY, RESET_CONNECTION = 0x02, 0x03, 0x1F
 """Commands of the protocol: https://mariadb.com/docs/server/reference/clientserver-protocol"""
 
+_COMMAND = Struct("<iB")
 _NO_ROWS = b"\0\0\0"
 """How the answer to a statement that changes no row begins: success, no row, no new key."""
 _STATUS = Struct("<3xHH")
@@ -75,6 +76,12 @@ class Wire(ABC):
         """Where its bytes come in, as long as none are on their way to the driver; `None`: not with this driver."""
         return None
 
+    def send(self, conn: Any, packet: bytes) -> None:
+        """Write a command that was made before, on a connection without an unread result; its answer is to be read next."""
+        self.check_alive(conn)
+        conn._write_bytes(packet)
+        conn._next_seq_id = 1
+
     async def run(self, conn: Any, *statements: str) -> int:
         """Run statements without a result, in one round trip; the first that fails ends it. The warnings of the last one.
 
@@ -109,6 +116,11 @@ class Wire(ABC):
         """The error code of the server or the client library; 0 counts as none."""
         code = exc.args[0] if isinstance(exc, self.error) and exc.args else None
         return code if isinstance(code, int) and code else None
+
+
+def command(kind: int, argument: bytes) -> bytes:
+    """A command as a packet."""
+    return _COMMAND.pack(len(argument) + 1, kind) + argument
 
 
 def plain_answer(status: int) -> bytes:
