@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.pools import Pool
+from bench.pools import Pool, Settling
 
 __all__ = ["Game", "Heat", "Laps", "race"]
 
@@ -103,5 +103,7 @@ async def _lap(game: Game, laps: Laps) -> None:
     await game.lap(laps.pool)
     if begun := asyncio.all_tasks() - before:
         await asyncio.wait(begun)
+    if isinstance(laps.pool, Settling):
+        await laps.pool.settle()
     laps.times.append((time.perf_counter() - began) / game.times)
     laps.cpu.append((time.process_time() - cpu) / game.times)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import aiomysql
@@ -21,7 +21,7 @@ from aioclustersql import Cluster
 from bench.peers import multi_host
 from bench.stands import Stand
 
-__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Hasql", "Ours", "Pool", "Psycopg", "PsycopgEntered", "Sqlalchemy"]
+__all__ = ["SIZE", "Aiomysql", "Asyncpg", "Hasql", "Ours", "Pool", "Psycopg", "PsycopgEntered", "Settling", "Sqlalchemy"]
 
 SIZE = 10
 _aiomysql: Any = aiomysql
@@ -52,6 +52,15 @@ class Pool(Protocol):
         ...
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A pool that does in the background what is no task."""
+
+    async def settle(self) -> None:
+        """Until that is done."""
+        ...
+
+
 class Ours:
     """`Cluster.acquire`. `reset=False` rolls back an open transaction and does nothing else."""
 
@@ -75,8 +84,12 @@ class Ours:
         await self.cluster.open()
         await _hold_all(self._size, self.cluster.acquire)
         async with asyncio.timeout(10):
-            while sum(node.idle for node in self.cluster.stats().nodes.values()) < self._size:
-                await asyncio.sleep(0.01)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Until every connection is idle: not all resets are tasks."""
+        while sum(node.idle for node in self.cluster.stats().nodes.values()) < self._size:
+            await asyncio.sleep(0)
 
     async def cycle(self, times: int) -> None:
         acquire = self.cluster.acquire

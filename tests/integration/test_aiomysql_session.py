@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import aiomysql
 import pytest
@@ -233,6 +234,27 @@ async def test_results_that_nobody_asked_for_do_not_hinder_a_reset(conn: aiomysq
     assert await value(conn, "SELECT 4") == 4
 
 
+@either_way
+@pytest.mark.parametrize("charset", ["utf8mb4", "latin1"])
+@pytest.mark.parametrize(("own", "other"), [("cased", "CASED"), ("größe", "grosse")])
+async def test_the_default_database_is_the_logins_to_the_letter(
+    node: GaleraNode, own: str, other: str, charset: str, reset: Reset
+):
+    for name in (own, other):
+        node.sql(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+    try:
+        async with connected(node.dsn("root", database=quote(own)), charset=charset) as conn:
+            await reset(conn, None)
+            for _ in range(2):
+                await rows(conn, f"USE `{other}`")
+                await rows(conn, "SET @mine=1")
+                await reset(conn, None)
+                assert await rows(conn, "SELECT DATABASE(), @@autocommit, @mine") == [(own, 0, None)]
+    finally:
+        for name in (own, other):
+            node.sql(f"DROP DATABASE `{name}`")
+
+
 # Without a task
 
 
@@ -267,6 +289,15 @@ async def test_an_answer_that_differs_is_read_and_is_the_usual_one_from_then_on(
         assert await value(conn, "SELECT @@autocommit") == 0
     finally:
         node.sql("SET GLOBAL autocommit=1")
+
+
+async def test_where_somebody_still_reads_a_reset_takes_a_task(conn: aiomysql.Connection):
+    await driver.reset(conn, None)
+    reading = asyncio.create_task(rows(conn, "SELECT SLEEP(0.2)"))
+    await asyncio.sleep(0.05)
+    assert await as_usual(conn) is None
+    assert await reading == [(0,)]
+    assert await as_usual(conn) is True
 
 
 async def test_a_lost_session_is_noticed_without_a_task_too(node: GaleraNode, conn: aiomysql.Connection):

@@ -59,8 +59,8 @@ class AiomysqlWire(Wire):
         return str(charset_by_name(charset).collation)
 
     def quiet_transport(self, conn: Any) -> asyncio.Transport | None:
-        writer = conn._writer
-        if writer is None or conn._reader._buffer:
+        reader, writer = conn._reader, conn._writer
+        if writer is None or reader._buffer or reader._waiter is not None:
             return None
         transport: asyncio.Transport = writer.transport
         return None if transport.is_closing() else transport

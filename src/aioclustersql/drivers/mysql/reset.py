@@ -56,6 +56,8 @@ class Session(NamedTuple):
     """All that is written, once it is known."""
     answers: tuple[Callable[[Any], Awaitable[int | None]], ...] = ()
     """What reads the answers to it: the warnings of each, `None` for whatever a user's statement brings."""
+    way_back: bytes = b""
+    """What leads back to the default database, where that is done only if the autocommit mode shows that it is another one."""
 
 
 class Usual(NamedTuple):
@@ -136,6 +138,9 @@ async def finish(wire: Wire, conn: Any, session: Session | None) -> None:
         plain = await read(conn) == 0 and plain
         answer += plain_answer(conn.server_status)
     if session.autocommit is not None and session.autocommit != conn.get_autocommit():
+        if session.way_back:
+            wire.send(conn, session.way_back)
+            await wire.answer(conn)
         await wire.run(conn, f"SET autocommit={session.autocommit:d}")
     elif plain:
         conn.usual = Usual(session, answer, conn.server_status)
@@ -154,8 +159,12 @@ def _planned(wire: Wire, conn: Any, session: Session) -> Session:
     """The commands that lead to a session, in the order of the drivers' login, and what reads their answers."""
     sql_mode, init_command = wire.set_up_by(conn)
     steps: list[tuple[int, str, Callable[[Any], Awaitable[int | None]]]] = [(RESET_CONNECTION, "", wire.answer)]
+    way_back, off = b"", "0"
     if session.database is not None:
-        steps.append((INIT_DB, session.database, wire.answer))
+        if session.autocommit is False and init_command is None:
+            way_back, off = command(INIT_DB, session.database.encode(session.encoding)), _off_in(session.database)
+        else:
+            steps.append((INIT_DB, session.database, wire.answer))
     elif init_command is None:  # which may have chosen one
         steps.append((QUERY, _NO_DATABASE, partial(_none_chosen, wire)))
     settings: list[str] = []
@@ -170,13 +179,18 @@ def _planned(wire: Wire, conn: Any, session: Session) -> Session:
         steps += [(QUERY, init_command, _results), (QUERY, "COMMIT", wire.answer)]
     settings += session.variables
     if session.autocommit is False:  # where it is on, it mostly is on by now
-        settings.append("autocommit=0")
+        settings.append(f"autocommit={off}")
     if session.role is not None:
         steps.append((QUERY, f"SET ROLE {session.role}", wire.answer))
     if settings:
         steps.append((QUERY, f"SET {', '.join(settings)}", wire.answer))
     commands = b"".join(command(kind, argument.encode(session.encoding)) for kind, argument, _ in steps)
-    return session._replace(commands=commands, answers=tuple(read for _, _, read in steps))
+    return session._replace(commands=commands, answers=tuple(read for _, _, read in steps), way_back=way_back)
+
+
+def _off_in(database: str) -> str:
+    """Off, but not in another default database than this: nearly always that saves the command which leads back to it."""
+    return f"IF(CAST(DATABASE() AS BINARY) <=> x'{database.encode().hex()}', 0, 1)"
 
 
 async def _results(conn: Any) -> None:

@@ -73,7 +73,7 @@ class Wire(ABC):
         """The server is about to drop its prepared statements: so does the driver's own cache of them."""
 
     def quiet_transport(self, conn: Any) -> asyncio.Transport | None:  # noqa: ARG002
-        """Where its bytes come in, as long as none are on their way to the driver; `None`: not with this driver."""
+        """Where its bytes come in, if nobody reads there and none are left to read; `None`: not so, or not with this driver."""
         return None
 
     def send(self, conn: Any, packet: bytes) -> None:
