@@ -2,7 +2,8 @@
 
 The command rolls back, drops temporary tables, locks, prepared statements and variables. It leaves the default database and
 MariaDB's role, it takes away what the login had set, and it switches the autocommit mode to the server's own.
-Rule: what a connection needs is found out once, at its first reset; after that all commands are written at once.
+Rule: what a connection needs is found out once, at its first reset; after that all commands are written at once, and only a
+default database that was left costs another round trip.
 """
 
 from __future__ import annotations
