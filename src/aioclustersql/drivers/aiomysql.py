@@ -73,7 +73,7 @@ class AiomysqlDriver(MySQLDriver[aiomysql.Connection]):
         reader, writer = conn._reader, conn._writer
         if reader is None or writer is None:
             return True
-        return bool(reader.eof_received or reader.exception() is not None or writer.transport.is_closing())
+        return bool(reader._eof or reader._exception is not None or writer.transport.is_closing())
 
     def last_received(self, conn: aiomysql.Connection) -> float | None:
         """As `Driver.last_received`."""
