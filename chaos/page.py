@@ -55,7 +55,8 @@ all nodes that fit, so some hang on a node that falls silent until the monitor h
 does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the
 longest takes is chance, a transaction takes more requests than a bare statement, and who has a time-out of a second gets an
 error instead. Where a server has no connection left, ours wait for up to half a second between two tries; who asks again at
-once is served sooner, and refused more often.
+once is served sooner, and refused more often. Now and then all of Galera answers nobody for a moment while a node rejoins
+(1047); that is in the stall, and readers wait as well, whoever they are.
 """
 
 
