@@ -18,6 +18,7 @@ from aioclustersql.drivers.base import TransactionOptions
 from aioclustersql.drivers.mysql import transaction as transactions
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Isolation, Target
+from aioclustersql.testing.driver_suite.tools import reset as reset_as_a_pool
 from tests.integration.aiomysql_support import as_usual
 from tests.integration.logins import mysql_connected as connected
 from tests.integration.logins import mysql_driver as driver
@@ -52,11 +53,7 @@ async def in_a_task(conn: aiomysql.Connection, baseline: object) -> None:
 
 async def taskless(conn: aiomysql.Connection, baseline: object) -> None:
     """As it does from then on."""
-    answered = asyncio.get_running_loop().create_future()
-    if not driver.begin_reset(conn, baseline, answered.set_result):
-        await driver.reset(conn, baseline)
-    elif not await answered:
-        await driver.finish_reset(conn, baseline)
+    await reset_as_a_pool(driver, conn, baseline)
 
 
 Reset = Callable[[aiomysql.Connection, object], Awaitable[None]]

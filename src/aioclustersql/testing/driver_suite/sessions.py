@@ -31,13 +31,13 @@ class SessionPromises(Promises):
                 await commit(stand, conn)
                 await stand.driver.begin(conn, PLAIN)
                 await stand.rows(conn, f"INSERT INTO {TABLE} VALUES (1)")
-                await reset(stand, conn, None)
+                await reset(stand.driver, conn, None)
                 assert not stand.driver.in_transaction(conn)
                 assert await value(stand, conn, stand.show_setting) == before
                 assert await ids(stand, conn) == []
                 with pytest.raises(Exception):
                     await stand.rows(conn, f"SELECT * FROM {TABLE}_mine")
-                await reset(stand, conn, None)  # also out of a transaction that has failed
+                await reset(stand.driver, conn, None)  # also out of a transaction that has failed
 
         self.run(test)
 
@@ -52,7 +52,7 @@ class SessionPromises(Promises):
                 await commit(stand, conn)
                 baseline = await stand.driver.baseline(conn)
                 for way in (baseline, None, None, baseline, baseline, None):
-                    await reset(stand, conn, way)
+                    await reset(stand.driver, conn, way)
                     assert await value(stand, conn, stand.show_setting) == (before if way is None else wanted)
                     await commit(stand, conn)
 

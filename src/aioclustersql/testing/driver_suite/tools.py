@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aioclustersql.drivers.base import Endpoint, TasklessReset, TransactionOptions
+from aioclustersql.drivers.base import Driver, Endpoint, TasklessReset, TransactionOptions
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Target
 
@@ -82,9 +82,8 @@ async def table(stand: Stand) -> AsyncIterator[None]:
             await commit(stand, conn)
 
 
-async def reset(stand: Stand, conn: Any, baseline: object) -> None:
+async def reset(driver: Driver[Any], conn: Any, baseline: object) -> None:
     """As a pool resets a connection: without a task where the driver offers that and can."""
-    driver = stand.driver
     answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     if not isinstance(driver, TasklessReset) or not driver.begin_reset(conn, baseline, answered.set_result):
         await driver.reset(conn, baseline)
