@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import aiomysql
 from pymysql.charset import charset_by_name
 
-from .aiomysql_connection import Connection, TlsConnection
+from .aiomysql_connection import Connection, TlsConnection, Usual
 from .aiomysql_wire import WIRE, drop
+from .inlet import Inlet
+from .mysql import reset
 from .mysql.driver import MySQLDriver
 from .mysql.options import MySQLOptions
+from .mysql.reset import Session
+from .mysql.wire import plain_answer
 from .sockets import last_received
 from .tls import Tls
 
@@ -26,6 +30,16 @@ def _has_charset(name: str) -> bool:
         return bool(charset_by_name(name).encoding)
     except (KeyError, AttributeError):  # which of them is a matter of PyMySQL's version
         return False
+
+
+def _session(conn: Any, baseline: object) -> Session:
+    """What a reset leads back to."""
+    return baseline if isinstance(baseline, Session) else conn.login
+
+
+def _usual(session: Session, statuses: list[int] | None) -> Usual | None:
+    """What a server answers to a reset, as long as it answers as it did."""
+    return Usual(session, b"".join(map(plain_answer, statuses)), statuses[-1]) if statuses is not None else None
 
 
 class AiomysqlDriver(MySQLDriver[aiomysql.Connection]):
@@ -67,6 +81,31 @@ class AiomysqlDriver(MySQLDriver[aiomysql.Connection]):
     def terminate(self, conn: aiomysql.Connection) -> None:
         """Close the socket at once. A task that is waiting for a result there gets error 2013."""
         drop(conn)
+
+    async def reset(self, conn: Any, baseline: object) -> None:
+        """As `MySQLDriver.reset`."""
+        conn.usual = None
+        statuses = await reset.reset(WIRE, conn, baseline if isinstance(baseline, Session) else None)
+        conn.usual = _usual(_session(conn, baseline), statuses)
+
+    def begin_reset(self, conn: Any, baseline: object, answered: Callable[[bool], None]) -> bool:
+        """As `TasklessReset.begin_reset`; not before a reset to the same session has shown how the server answers."""
+        usual = conn.usual
+        if usual is None or usual.session is not _session(conn, baseline) or not conn.is_quiet:
+            return False
+        conn._result = None
+        conn.server_status = usual.status
+        reset.prepare(WIRE, conn, usual.session)
+        inlet: Inlet = conn.inlet
+        inlet.expect(usual.answer, answered)
+        inlet.transport.write(usual.session.commands)
+        return True
+
+    async def finish_reset(self, conn: Any, baseline: object) -> None:
+        """As `TasklessReset.finish_reset`."""
+        conn.usual = None
+        session = _session(conn, baseline)
+        conn.usual = _usual(session, await reset.finish(WIRE, conn, session))
 
     def is_closed(self, conn: aiomysql.Connection) -> bool:
         """Whether it was closed here, or an end of file or error from the server has been seen."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiomysql
 from pymysql.connections import MAX_PACKET_LEN
@@ -19,9 +19,10 @@ from pymysql.constants import CLIENT
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from .aiomysql_wire import drop
-from .mysql.reset import Session, Usual
+from .inlet import Inlet
+from .mysql.reset import Session
 
-__all__ = ["Connection", "TlsConnection"]
+__all__ = ["Connection", "TlsConnection", "Usual"]
 
 _HEADER = 4
 """Bytes before each packet: its length, and its number."""
@@ -29,6 +30,16 @@ _COLUMNS = 1000
 """So many definitions of columns are kept, for all connections together: nearly a megabyte."""
 _ERROR = 0xFF
 """The first byte of an error packet."""
+
+
+class Usual(NamedTuple):
+    """A server's usual answer to a reset."""
+
+    session: Session
+    """What it was reset to."""
+    answer: bytes
+    status: int
+    """The session's status afterwards."""
 
 
 @lru_cache(_COLUMNS)
@@ -46,8 +57,27 @@ class Connection(aiomysql.Connection):
 
     login: Session
     """What a reset leads back to; set when it is logged in."""
+    inlet: Inlet
+    """Where its bytes come in, once it is open."""
     usual: Usual | None = None
-    """How the server answers to a reset, where that is plain."""
+    """How the server has answered to the last reset, where that was plain."""
+
+    async def _get_server_information(self) -> None:
+        self._set_inlet()
+        await super()._get_server_information()
+
+    def _set_inlet(self) -> None:
+        writer: Any = self._writer
+        self.inlet = Inlet(writer.transport)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open, nobody reads there, and nothing is left to read."""
+        reader: Any = self._reader
+        result = self._result
+        if self._writer is None or reader._buffer or reader._waiter is not None or self.inlet.transport.is_closing():
+            return False
+        return result is None or not (result.unbuffered_active or result.has_next)
 
     async def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> Any:
         packet = self._take_packet(packet_type)
@@ -112,6 +142,12 @@ class TlsConnection(Connection):
         await super()._get_server_information()
         if self.tls_required and not self.server_capabilities & CLIENT.SSL:
             raise aiomysql.OperationalError(2026, "TLS is required (sslmode), but the server does not offer it")
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        writer: Any = self._writer
+        if self.inlet.transport is not writer.transport:  # encrypted now
+            self._set_inlet()
 
     def _close_on_cancel(self) -> None:
         drop(self)  # closing would wait for the server's part of TLS's farewell, half a minute on a silent one

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -57,13 +56,6 @@ class AiomysqlWire(Wire):
 
     def collation(self, charset: str) -> str:
         return str(charset_by_name(charset).collation)
-
-    def quiet_transport(self, conn: Any) -> asyncio.Transport | None:
-        reader, writer = conn._reader, conn._writer
-        if writer is None or reader._buffer or reader._waiter is not None:
-            return None
-        transport: asyncio.Transport = writer.transport
-        return None if transport.is_closing() else transport
 
 
 def drop(conn: Any) -> None:

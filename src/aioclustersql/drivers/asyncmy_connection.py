@@ -16,7 +16,7 @@ from asyncmy.charset import charset_by_name
 from asyncmy.cursors import Cursor, DictCursor
 from asyncmy.protocol import OKPacketWrapper
 
-from .mysql.reset import Session, Usual
+from .mysql.reset import Session
 from .mysql.wire import Wire
 
 __all__ = ["WIRE", "AsyncmyWire", "Connection", "drop"]
@@ -33,8 +33,6 @@ class Connection(asyncmy.Connection):
 
     login: Session
     """What a reset leads back to; set when it is logged in."""
-    usual: Usual | None = None
-    """How the server answers to a reset, where that is plain."""
     tls_required: bool = False
 
     # asyncmy's own, which its stubs leave out

@@ -7,7 +7,7 @@ A driver's own are its connections, how they are opened and how they end. What b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
 from ...errors import ConfigError, NodeNotFit
@@ -19,7 +19,7 @@ from ..tls import Tls
 from . import probe, reset, transaction
 from .errors import HOST_BLOCKED_NOTE, classify_code
 from .options import MySQLOptions, as_latin1
-from .wire import QUERY, Wire, command, is_on, text
+from .wire import QUERY, SET_AUTOCOMMIT, Wire, command, is_on, text
 
 __all__ = ["MySQLDriver"]
 
@@ -32,11 +32,10 @@ _IS_WRITABLE = "CONCAT(@@global.read_only) IN ('0', 'OFF')"
 # EXP(710) overflows, and only where it is evaluated: an error on MySQL, a warning in the answer's header on MariaDB.
 _EVALUATE = "DO IF({}, 1, EXP(710))"
 _OUT_OF_RANGE = 1690
-_SWITCH = "SET AUTOCOMMIT = {}"
 _SWITCH_IF = {
-    (condition, mode): command(QUERY, f"EXECUTE IMMEDIATE IF({condition}, '{_SWITCH.format(int(mode))}', '{_READY}')".encode())
+    (condition, mode): command(QUERY, f"EXECUTE IMMEDIATE IF({condition}, '{switch}', '{_READY}')".encode())
     for condition in (_ALWAYS, _IS_WRITABLE)
-    for mode in (False, True)
+    for mode, switch in SET_AUTOCOMMIT.items()
 }
 """Made once, because every connect sends one."""
 _ROLE = "SELECT @@global.read_only, @@global.wsrep_on"
@@ -148,7 +147,7 @@ class MySQLDriver(ABC, Generic[C]):
             return await self._evaluated(conn, condition)
         if "MariaDB" in conn.get_server_info() and await self._switched(conn, condition, mode):
             return True
-        return await self._evaluated(conn, condition, _SWITCH.format(int(mode)))
+        return await self._evaluated(conn, condition, SET_AUTOCOMMIT[mode])
 
     async def _switched(self, conn: Any, condition: str, mode: bool) -> bool:
         """One statement, and so one answer, whose status tells whether the condition held."""
@@ -200,14 +199,6 @@ class MySQLDriver(ABC, Generic[C]):
         unbuffered result. A proxy between has to take commands that are sent without waiting for each answer.
         """
         await reset.reset(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None)
-
-    def begin_reset(self, conn: C, baseline: object, answered: Callable[[bool], None]) -> bool:
-        """As `TasklessReset.begin_reset`: with aiomysql, from a connection's second reset on."""
-        return reset.begin(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None, answered)
-
-    async def finish_reset(self, conn: C, baseline: object) -> None:
-        """As `TasklessReset.finish_reset`."""
-        await reset.finish(self._wire, conn, baseline if isinstance(baseline, reset.Session) else None)
 
     def in_transaction(self, conn: C) -> bool:
         """As `Driver.in_transaction`. An error carries no status: what a deadlock rolled back shows with the next answer."""

@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..expected import ExpectedAnswer
-from .wire import INIT_DB, QUERY, RESET_CONNECTION, Wire, command, plain_answer, text
+from .wire import INIT_DB, QUERY, RESET_CONNECTION, SET_AUTOCOMMIT, Wire, command, text
 
-__all__ = ["Session", "Usual", "assignment", "baseline", "begin", "finish", "login_of", "reset"]
+__all__ = ["Session", "assignment", "baseline", "finish", "login_of", "prepare", "reset"]
 
 _OUT_OF_STEP = 2014
 # EXP(710) overflows: an error on MySQL, a warning on MariaDB. A default database can be changed, but not given back.
@@ -61,15 +60,6 @@ class Session(NamedTuple):
     """What leads back to the default database, where that is done only if the autocommit mode shows that it is another one."""
 
 
-class Usual(NamedTuple):
-    """How the server has answered to a connection's last reset."""
-
-    session: Session
-    answer: bytes
-    status: int
-    """The session's status then."""
-
-
 def login_of(wire: Wire, conn: Any) -> Session:
     """What the user of a new connection can change without a trace."""
     return Session(conn._charset, conn._encoding, conn.autocommit_mode, wire.database(conn))
@@ -91,8 +81,8 @@ async def baseline(wire: Wire, conn: Any) -> Session:
     return _planned(wire, conn, Session(conn._charset, conn._encoding, conn.get_autocommit(), name, variables, role))
 
 
-async def reset(wire: Wire, conn: Any, session: Session | None) -> None:
-    """As `Driver.reset`; without a session, to that of the login."""
+async def reset(wire: Wire, conn: Any, session: Session | None) -> list[int] | None:
+    """As `Driver.reset`; without a session, to that of the login. Returns as `finish`."""
     result = conn._result
     if result is not None and result.unbuffered_active:
         raise wire.operational_error(_OUT_OF_STEP, "commands out of step: an unbuffered result was not read to its end")
@@ -101,50 +91,34 @@ async def reset(wire: Wire, conn: Any, session: Session | None) -> None:
     if session is None and not conn.login.commands:
         conn.login = await _first(wire, conn, conn.login)
     session = session or conn.login
-    _prepare(wire, conn, session)
+    prepare(wire, conn, session)
     conn._write_bytes(session.commands)
-    await finish(wire, conn, session)
+    return await finish(wire, conn, session)
 
 
-def begin(wire: Wire, conn: Any, session: Session | None, answered: Callable[[bool], None]) -> bool:
-    """As `TasklessReset.begin_reset`; not before a reset to the same session has shown how the server answers."""
-    usual, result = conn.usual, conn._result
-    if usual is None or usual.session is not (session or conn.login):
-        return False
-    if result is not None and (result.unbuffered_active or result.has_next):
-        return False
-    transport = wire.quiet_transport(conn)
-    if transport is None:
-        return False
-    conn._result = None
-    conn.server_status = usual.status
-    _prepare(wire, conn, usual.session)
-    transport.write(usual.session.commands)
-    ExpectedAnswer(transport, usual.answer, answered)
-    return True
-
-
-def _prepare(wire: Wire, conn: Any, session: Session) -> None:
-    """The driver's own part of a reset."""
+def prepare(wire: Wire, conn: Any, session: Session) -> None:
+    """The driver's own part of a reset, without a word to the server."""
     conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
     wire.forget_statements(conn)
 
 
-async def finish(wire: Wire, conn: Any, session: Session | None) -> None:
-    """Read what the server answers to a reset, and remember it for the next one where it is plain."""
-    session = session or conn.login
-    conn.usual, answer, plain = None, b"", True
+async def finish(wire: Wire, conn: Any, session: Session) -> list[int] | None:
+    """Read what the server answers to a reset. Returns the session's status in each answer where all are plain: the next
+    time they will be the same.
+    """
+    statuses: list[int] = []
+    plain = True
     for read in session.answers:
         conn._next_seq_id = 1  # each command begins a sequence of its own
         plain = await read(conn) == 0 and plain
-        answer += plain_answer(conn.server_status)
+        statuses.append(conn.server_status)
     if session.autocommit is not None and session.autocommit != conn.get_autocommit():
         if session.way_back:
             wire.send(conn, session.way_back)
             await wire.answer(conn)
-        await wire.run(conn, f"SET autocommit={session.autocommit:d}")
-    elif plain:
-        conn.usual = Usual(session, answer, conn.server_status)
+        await wire.run(conn, SET_AUTOCOMMIT[session.autocommit])
+        return None
+    return statuses if plain else None
 
 
 async def _first(wire: Wire, conn: Any, login: Session) -> Session:

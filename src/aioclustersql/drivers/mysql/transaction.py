@@ -12,11 +12,11 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..base import Transaction, TransactionOptions, check_savepoint
-from .wire import QUERY, Wire
+from .wire import QUERY, SET_AUTOCOMMIT, Wire
 
 __all__ = ["begin", "in_transaction"]
 
-_ON, _OFF = "SET autocommit=1", "SET autocommit=0"
+_ON, _OFF = SET_AUTOCOMMIT[True], SET_AUTOCOMMIT[False]
 _NO_SAVEPOINT = 1305
 _numbers = itertools.count(1)
 

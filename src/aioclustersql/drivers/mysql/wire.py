@@ -6,16 +6,17 @@ driver itself, so that the status which a connection keeps of its session stays 
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
 from struct import Struct
 from typing import Any, ClassVar
 
-__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "Wire", "command", "is_on", "plain_answer", "text"]
+__all__ = ["INIT_DB", "QUERY", "RESET_CONNECTION", "SET_AUTOCOMMIT", "Wire", "command", "is_on", "plain_answer", "text"]
 
 INIT_DB, QUERY, RESET_CONNECTION = 0x02, 0x03, 0x1F
 """Commands of the protocol: https://mariadb.com/docs/server/reference/clientserver-protocol"""
+
+SET_AUTOCOMMIT = {False: "SET autocommit=0", True: "SET autocommit=1"}
 
 _COMMAND = Struct("<iB")
 _NO_ROWS = b"\0\0\0"
@@ -71,10 +72,6 @@ class Wire(ABC):
 
     def forget_statements(self, conn: Any) -> None:  # noqa: B027 - most drivers have no such cache
         """The server is about to drop its prepared statements: so does the driver's own cache of them."""
-
-    def quiet_transport(self, conn: Any) -> asyncio.Transport | None:  # noqa: ARG002
-        """Where its bytes come in, if nobody reads there and none are left to read; `None`: not so, or not with this driver."""
-        return None
 
     def send(self, conn: Any, packet: bytes) -> None:
         """Write a command that was made before, on a connection without an unread result; its answer is to be read next."""
