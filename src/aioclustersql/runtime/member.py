@@ -29,6 +29,8 @@ MAX_STRAGGLERS = 2
 """A node with so many unfinished lost logins gets no further racing login until one ends."""
 LEARNT = 3
 """A node with fewer samples is measured in the background, one node per connect: a single login says little."""
+MEASURE_AFTER = 0.001
+"""A round trip that ends within so many seconds of the last one that was measured says nothing new, and costs time all the same."""
 _SWEEP = 32
 """Handed-out connections looked at per choice, in turn: enough to be exact for small numbers, bounded for large ones."""
 
@@ -91,6 +93,7 @@ class Member(Generic[C]):
         self.heard_at = float("-inf")
         """When it last answered anything, on the loop's clock."""
         self.round_trip = RoundTrip()
+        self._measured_at = float("-inf")
         self.timeline: int | None = None
         self.lag: float | None = None
         self.lag_bytes: int | None = None
@@ -219,7 +222,8 @@ class Member(Generic[C]):
     def heard(self, now: float, round_trip: float | None) -> None:
         """It answered something, within `round_trip` seconds."""
         self.heard_at = now
-        if round_trip is not None:
+        if round_trip is not None and not now < self._measured_at + MEASURE_AFTER:
+            self._measured_at = now
             self.round_trip.observe(round_trip, now)
 
     def give_back(self, conn: C) -> None:

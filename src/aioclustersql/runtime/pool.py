@@ -240,7 +240,14 @@ class Pool(Generic[C]):
 
     def available(self, slot: Pooled[C], now: float) -> None:
         """One that is in our hands is ready: it is served, if it is still good."""
-        if not self.ledger.is_good(slot, now) or self._is_closed(slot.conn) or self.ledger.is_too_full(slot.book):
+        if self._is_closed(slot.conn):
+            self.close(slot)
+        else:
+            self.answered(slot, now)
+
+    def answered(self, slot: Pooled[C], now: float) -> None:
+        """As `available`, for one that has answered at this moment, and so is open."""
+        if not self.ledger.is_good(slot, now) or self.ledger.is_too_full(slot.book):
             self.close(slot)
         else:
             self.queue.serve(slot, now)
@@ -313,10 +320,11 @@ class Pool(Generic[C]):
 
     def end(self, slot: Pooled[C], exc: BaseException | None) -> None:
         """A lease ends together with its block, perhaps by an exception; not every one came from this connection."""
-        foreign = isinstance(exc, ClusterError) or (isinstance(exc, OSError) and not self._is_closed(slot.conn))
-        if isinstance(exc, Exception) and not foreign:
-            self.failed(slot, exc)
-            self.note(slot, exc)
+        if exc is not None:
+            foreign = isinstance(exc, ClusterError) or (isinstance(exc, OSError) and not self._is_closed(slot.conn))
+            if isinstance(exc, Exception) and not foreign:
+                self.failed(slot, exc)
+                self.note(slot, exc)
         self.release(slot)
 
     def note(self, slot: Pooled[C], exc: BaseException) -> None:

@@ -53,7 +53,7 @@ class Queue(Generic[C]):
         except ClusterError as exc:
             journal.not_acquired(exc, self._pool.loop.time() - now)
             raise
-        journal.totals.waits.observe(self._pool.loop.time() - now)
+        journal.totals.waits.observe(slot.since - now)
         return slot
 
     def _enter(self, wants: Wants, now: float, deadline: float) -> Waiting[C]:

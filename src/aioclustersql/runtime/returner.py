@@ -91,7 +91,7 @@ class Returner(Generic[C]):
             else:
                 now = self._pool.loop.time()
                 slot.member.heard(now, now - slot.since)
-                self._pool.available(slot, now)
+                self._pool.answered(slot, now)
         if self._answers is not None and not self._taskless and not self._answers.done():
             self._answers.set_result(None)
 

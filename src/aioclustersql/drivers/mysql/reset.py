@@ -165,7 +165,7 @@ def _planned(wire: Wire, conn: Any, session: Session) -> Session:
 
 def _off_in(database: str) -> str:
     """Off, but not in another default database than this: nearly always that saves the command which leads back to it."""
-    return f"IF(CAST(DATABASE() AS BINARY) <=> x'{database.encode().hex()}', 0, 1)"
+    return f"NOT(BINARY DATABASE() <=> x'{database.encode().hex()}')"
 
 
 async def _results(conn: Any) -> None:
