@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -262,9 +263,41 @@ async def test_a_reset_with_the_usual_answer_takes_no_task(pooling: Pooling):
     for driver["a"].reset_answer, tasks in ways:
         async with cluster.acquire():
             pass
+        await moment()
         assert sum(task.get_name().endswith(":reset") for task in asyncio.all_tasks()) == tasks
         await asyncio.sleep(2)
     assert (driver["a"].resets, books(cluster)) == (2, {"a": (1, 0, 0, 0)})
+
+
+async def test_what_comes_back_in_one_turn_of_the_loop_is_reset_at_its_end(pooling: Pooling):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = "usual"
+    for before in (0, 3):
+        for conn in await lease(cluster, 3):
+            await cluster.release(conn)
+        assert (driver["a"].resets, books(cluster)) == (before, {"a": (0, 0, 3, 0)})
+        await asyncio.sleep(0)
+        assert driver["a"].resets == before + 3
+        await moment()
+        assert books(cluster) == {"a": (3, 0, 0, 0)}
+
+
+async def test_a_reset_that_cannot_begin_hinders_no_other(pooling: Pooling, monkeypatch: pytest.MonkeyPatch):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_answer = "usual"
+    first, *others = await lease(cluster, 3)
+    begin = driver.begin_reset
+
+    def begin_reset(conn: FakeConnection, baseline: object, answered: Callable[[bool], None]) -> bool:
+        if conn is first:
+            raise RuntimeError("the driver is broken")
+        return begin(conn, baseline, answered)
+
+    monkeypatch.setattr(driver, "begin_reset", begin_reset)
+    for conn in (first, *others):
+        await cluster.release(conn)
+    await moment()
+    assert (books(cluster), first.closed) == ({"a": (2, 0, 0, 0)}, True)
 
 
 async def test_without_reset_nothing_is_reset(pooling: Pooling):

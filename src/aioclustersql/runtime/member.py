@@ -30,7 +30,7 @@ MAX_STRAGGLERS = 2
 LEARNT = 3
 """A node with fewer samples is measured in the background, one node per connect: a single login says little."""
 MEASURE_AFTER = 0.001
-"""A round trip that ends within so many seconds of the last one that was measured says nothing new, and costs time all the same."""
+"""Seconds. A round trip that ends so soon after the last one that was measured says nothing new, and measuring costs time."""
 _SWEEP = 32
 """Handed-out connections looked at per choice, in turn: enough to be exact for small numbers, bounded for large ones."""
 

@@ -1,7 +1,9 @@
 """Makes connections ready for their next user: resets what came back, asks what was idle for long whether it is alive.
 
-Each in a kept, named task of its own, so that no user waits for it, and no cancel of a user's meets it half-way; a reset without
-one where the driver can. Rule: a connection is in our hands until it is available again or closed.
+Each in a kept, named task of its own, so that no user waits for it, and no cancel of a user's meets it half-way. Where a driver
+can reset without one, what came back in one turn of the event loop is reset together at its end: of servers that are idle only
+the first has to be woken, which costs more than all else of sending. Rule: a connection is in our hands until it is available
+again or closed.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Returner(Generic[C]):
         self._driver = driver = pool.registry.driver
         self._quick: TasklessReset[C] | None = driver if isinstance(driver, TasklessReset) else None
         self._tasks: dict[asyncio.Task[None], Pooled[C]] = {}
+        self._due: list[Pooled[C]] = []
+        """To be reset at the end of this turn of the loop, without a task where that can be."""
         self._taskless: set[Pooled[C]] = set()
         """Being reset without a task."""
         self._answers: asyncio.Future[None] | None = None
@@ -48,11 +52,27 @@ class Returner(Generic[C]):
     def reset(self, slot: Pooled[C], now: float) -> None:
         """A lease ends: make its connection as good as new."""
         self._pool.ledger.give_back(slot, now)
-        quick = self._quick
-        if quick is not None and quick.begin_reset(slot.conn, slot.baseline, partial(self._answered, quick, slot)):
-            self._taskless.add(slot)
-        else:
+        if self._quick is None:
             self._begin(slot, self._reset(slot))
+            return
+        if not self._due:
+            self._pool.loop.call_soon(self._reset_due, self._quick)
+        self._due.append(slot)
+
+    def _reset_due(self, quick: TasklessReset[C]) -> None:
+        """Begin the resets that are due."""
+        due, self._due = self._due, []
+        now = self._pool.loop.time()
+        for slot in due:
+            try:
+                begun = quick.begin_reset(slot.conn, slot.baseline, partial(self._answered, quick, slot, now))
+            except Exception as exc:  # noqa: BLE001 - the others are due all the same
+                self._lost(slot, exc)
+                continue
+            if begun:
+                self._taskless.add(slot)
+            else:
+                self._begin(slot, self._reset(slot))
 
     def check(self, slot: Pooled[C]) -> None:
         """See whether an idle connection is alive."""
@@ -72,25 +92,30 @@ class Returner(Generic[C]):
         """Unless it is back in the pool by now, close it."""
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            if error is not None:
-                cluster = self._pool.registry.cluster
-                _log.debug("cluster %s: node %s: a connection is not kept: %s", cluster, slot.node, slot.member.describe(error))
-                if slot.state is State.RETURNING:
-                    self._pool.failed(slot, error)
-            self._pool.close(slot, abruptly=task.cancelled())
+        if error is not None:
+            self._lost(slot, error)
+        elif task.cancelled():
+            self._pool.close(slot, abruptly=True)
 
-    def _answered(self, quick: TasklessReset[C], slot: Pooled[C], as_usual: bool) -> None:
+    def _lost(self, slot: Pooled[C], error: BaseException) -> None:
+        """It cannot be made ready: close it."""
+        cluster = self._pool.registry.cluster
+        _log.debug("cluster %s: node %s: a connection is not kept: %s", cluster, slot.node, slot.member.describe(error))
+        if slot.state is State.RETURNING:
+            self._pool.failed(slot, error)
+        self._pool.close(slot)
+
+    def _answered(self, quick: TasklessReset[C], slot: Pooled[C], began: float, as_usual: bool) -> None:
         """A reset without a task is over, or has to be finished in one."""
         self._taskless.discard(slot)
         if slot.state is State.RETURNING:  # else the pool has closed it meanwhile
             if not as_usual:
-                self._begin(slot, self._finish_reset(slot, quick))
+                self._begin(slot, self._finish_reset(slot, quick, began))
             elif self._pool.settings.reset is not None:
-                self._begin(slot, self._was_reset(slot, slot.since))
+                self._begin(slot, self._was_reset(slot, began))
             else:
                 now = self._pool.loop.time()
-                slot.member.heard(now, now - slot.since)
+                slot.member.heard(now, now - began)
                 self._pool.answered(slot, now)
         if self._answers is not None and not self._taskless and not self._answers.done():
             self._answers.set_result(None)
@@ -100,9 +125,9 @@ class Returner(Generic[C]):
         await self._driver.reset(slot.conn, slot.baseline)
         await self._was_reset(slot, began)
 
-    async def _finish_reset(self, slot: Pooled[C], quick: TasklessReset[C]) -> None:
+    async def _finish_reset(self, slot: Pooled[C], quick: TasklessReset[C], began: float) -> None:
         await quick.finish_reset(slot.conn, slot.baseline)
-        await self._was_reset(slot, slot.since)
+        await self._was_reset(slot, began)
 
     async def _was_reset(self, slot: Pooled[C], began: float) -> None:
         now = self._pool.loop.time()
@@ -136,6 +161,7 @@ class Returner(Generic[C]):
     async def wait(self, seconds: float) -> None:
         """Until all are over, for so many seconds at most."""
         deadline = self._pool.loop.time() + min(seconds, PATIENCE)
+        await asyncio.sleep(0)  # what is due begins
         while (under_way := self._under_way()) and (left := deadline - self._pool.loop.time()) > 0.0:
             await asyncio.wait(under_way, timeout=left)
 
@@ -148,7 +174,8 @@ class Returner(Generic[C]):
 
     async def cut(self) -> None:
         """End all of them now, and their connections with them."""
-        self._cut_taskless(list(self._taskless))
+        due, self._due = self._due, []
+        self._cut_taskless([*due, *self._taskless])
         for task in self._tasks:
             task.cancel()
         while self._tasks:
