@@ -202,7 +202,7 @@ async def test_a_large_result_comes_whole(plain: PlainServer, sslmode: str):
     async with opened(plain.dsn("app"), sslmode=sslmode) as conn, conn.cursor() as cursor:
         letter = "MID('ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1 + seq % 26, 1)"
         for _ in range(2):
-            await cursor.execute(f"SELECT seq, REPEAT({letter}, seq) FROM test.seq_1_to_3000 ORDER BY seq")  # noqa: S608
+            await cursor.execute(f"SELECT seq, REPEAT({letter}, seq) FROM test.seq_1_to_3000 ORDER BY seq")
             assert list(await cursor.fetchall()) == [(n, chr(65 + n % 26) * n) for n in range(1, 3001)]
 
 
