@@ -1,4 +1,4 @@
-"""A client of its own, by the raw driver, on a node that nothing befalls: the cluster's own stall, and the cluster's own losses.
+"""Clients of its own, by the raw driver, on a node that nothing befalls: the cluster's own stalls, and the cluster's own losses.
 
 Rule: whatever it suffers too is not the measured library's doing.
 """
@@ -14,11 +14,11 @@ from typing import Any
 import aiomysql
 import asyncpg
 
-from chaos.load import Unit
+from chaos.load import Kind, Unit
 from chaos.statements import DRIVERS, STATEMENTS
 from chaos.store import Store
 
-__all__ = ["Gauge", "gauge"]
+__all__ = ["Direct", "Gauge", "gauge"]
 
 _PAUSE = 0.005
 _aiomysql: Any = aiomysql
@@ -26,11 +26,12 @@ _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 
 
 @dataclass(slots=True)
-class Gauge:
-    """Writes on one node, one after another, with autocommit, and logs in again when that fails."""
+class Direct:
+    """Writes or reads on one node, one unit after another, with autocommit, and logs in again when that fails."""
 
     store: Store
     node: Any
+    kind: Kind = "write"
     units: list[Unit] = field(default_factory=list)
     logins: list[tuple[float, float]] = field(default_factory=list)
     over: bool = False
@@ -38,50 +39,53 @@ class Gauge:
     _task: asyncio.Task[None] | None = None
 
     def stall(self, since: float, until: float) -> float:
-        """Seconds: the longest write that ended after `since` and began before `until`; one that is under way counts so far.
+        """Seconds: the longest unit that ended after `since` and began before `until`; one that is under way counts so far.
 
-        On Galera, where nothing befalls this node, also the longest time from a write that failed to the end of the next that did
+        On Galera, where nothing befalls this node, also the longest time from a unit that failed to the end of the next that did
         not. On PostgreSQL it is the primary, and may well be down.
         """
         counts_failures = self.store.engine.name == "galera"
-        writes: list[tuple[float, float]] = []
+        spans: list[tuple[float, float]] = []
         failing: float | None = None
         for unit in self.units:
             began = unit.began if failing is None else failing
             ended = until if unit.ended is None else min(unit.ended, until)
             failing = began if counts_failures and unit.error is not None else None
-            writes.append((began, ended))
+            spans.append((began, ended))
         if failing is not None:
-            writes.append((failing, until))
-        return max((ended - began for began, ended in writes if ended > since and began < until), default=0.0)
+            spans.append((failing, until))
+        return max((ended - began for began, ended in spans if ended > since and began < until), default=0.0)
 
     def login(self, since: float, until: float) -> float:
         """Seconds: the longest login that ended between these moments."""
         return max((ended - began for began, ended in self.logins if since < ended < until), default=0.0)
 
     async def move(self, node: Any) -> None:
-        """Write on this node from now on. What hung on the other one is given up: its outcome is unknown."""
+        """Go on on this node. What hung on the other one is given up: its outcome is unknown."""
         await self._stop()
         self.node = node
         self.start()
 
     def start(self) -> None:
-        """Begin to write."""
-        self._task = asyncio.create_task(self._write(), name="gauge")
+        """Begin."""
+        self._task = asyncio.create_task(self._work(), name="gauge")
 
-    async def _write(self) -> None:
+    async def _work(self) -> None:
         loop, statements = asyncio.get_running_loop(), STATEMENTS[DRIVERS[self.store.engine.name]]
         while not self.over:
-            unit = Unit("write", f"gauge.{len(self.units) + 1}", loop.time())
+            unit = Unit(self.kind, f"gauge.{len(self.units) + 1}", loop.time())
             try:
                 if self._conn is None:
                     self._conn = await self._login()
                     self.logins.append((unit.began, loop.time()))
                     unit.began = loop.time()
                 self.units.append(unit)
-                await statements.append(self._conn, self.store.name, unit.key)
+                if self.kind == "write":
+                    await statements.append(self._conn, self.store.name, unit.key)
+                else:
+                    await statements.read(self._conn, self.store.name)
             except _LOST as error:
-                unit.error, unit.unknown = error, True
+                unit.error, unit.unknown = error, self.kind == "write"
                 await self._leave()
             unit.ended = loop.time()
             await asyncio.sleep(_PAUSE)
@@ -108,7 +112,7 @@ class Gauge:
             self._conn = None
 
     async def finish(self) -> None:
-        """Let the write under way end, and log out."""
+        """Let the unit under way end, and log out."""
         self.over = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=2.0)
@@ -128,12 +132,30 @@ class Gauge:
         self._drop()
 
 
+class Gauge:
+    """One that writes and one that reads, always on the same node."""
+
+    def __init__(self, store: Store, node: Any) -> None:
+        self.writer, self.reader = Direct(store, node), Direct(store, node, "read")
+
+    @property
+    def node(self) -> Any:
+        """Where they are."""
+        return self.writer.node
+
+    async def move(self, node: Any) -> None:
+        """As `Direct.move`."""
+        await asyncio.gather(self.writer.move(node), self.reader.move(node))
+
+
 @asynccontextmanager
 async def gauge(store: Store, node: Any) -> AsyncIterator[Gauge]:
-    """Write every 5 ms on this node while the block runs."""
+    """Write and read every 5 ms on this node while the block runs."""
     made = Gauge(store, node)
-    made.start()
+    both = (made.writer, made.reader)
+    for each in both:
+        each.start()
     try:
         yield made
     finally:
-        await made.finish()
+        await asyncio.gather(*(each.finish() for each in both))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ What users of a cluster notice of each fault, measured on real servers by `make 
 one would use instead, each as its documentation says, with the same load on the same servers, one after another.
 
 - *reads*, *writes*: the longest that one task waited for its next success, in seconds, from the beginning of its first unit
-  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest wait of a direct client to
-  write on a node that nothing befell: on Galera every writer waits while a dead node is voted out. On PostgreSQL it is the
-  longest write that hung on the primary.
+  without one; `>` when it had none until the end. The cluster's own *stall* is in it, the longest wait of direct clients on a
+  node that nothing befell: on Galera every writer waits while a dead node is voted out. On PostgreSQL it is the longest write
+  that hung on the primary.
 - *no reads*, *no writes*: all times of more than 0.1 s in which nobody's succeeded, together.
 - *noticed*: how soon our monitor, or a failing login, took the first node for unwell.
 - *errors*: what users saw; *unknown*: those of them which said, or had to be taken to say, that nobody knows whether it was done.
@@ -50,13 +50,13 @@ one would use instead, each as its documentation says, with the same load on the
 _WHY = """
 A figure of ours that is worse than the best of the others is marked: by `~` if it is by up to {close:.2f} s, for so long may a
 task of this load pause before it asks again after an error, so that less says nothing; by `*` if it is by more. On Galera, what
-the cluster itself stalled in the same run is first taken off all waits to write. Why they are worse: our reads are spread over
-all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one node only
-does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: how long the
-longest takes is chance, a transaction takes more requests than a bare statement, and who has a time-out of a second gets an
-error instead. Where a server has no connection left, ours wait for up to half a second between two tries; who asks again at
-once is served sooner, and refused more often. Now and then all of Galera answers nobody for a moment while a node rejoins
-(1047); that is in the stall, and readers wait as well, whoever they are.
+the cluster itself stalled in the same run, for writes and for reads, is first taken off. Why they are worse: our reads are
+spread over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one
+node only does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: the
+same requests are held for each client, by their order of arrival, but whether that is a read, a write or the monitor's probe is
+chance; a transaction takes more of them than a bare statement, and who has a time-out of a second gets an error instead. Where a
+server has no connection left, ours wait for up to half a second between two tries; who asks again at once is served sooner, and
+refused more often. Now and then all of Galera answers nobody for a moment while a node rejoins (1047): that is in the stalls.
 """
 
 
@@ -67,9 +67,9 @@ def render(data: Mapping[str, Any]) -> str:
         parts.append(f"## {_ENGINES[engine]}\n")
         for scene, told in scenes.items():
             clients = told["clients"]
-            stall = max(row["stall"] for row in clients.values())
+            stall = _stalled(engine, clients.values())
             parts.append(f"### {scene}\n")
-            parts.append(f"{told['what']}. The cluster's own stall: {stall:.2f} s.\n")
+            parts.append(f"{told['what']}. The cluster's own stall: {stall}.\n")
             parts.append("".join(f"{line}\n" for line in _table(engine, clients)))
             if scene in DRAWN[engine]:
                 parts.append(f"![Writes of each library over time: {scene}]({picture(engine, scene)})\n")
@@ -123,6 +123,12 @@ def _table(engine: str, clients: Mapping[str, Mapping[str, Any]]) -> Iterator[st
         yield f"| {' | '.join(cells)} |"
 
 
+def _stalled(engine: str, rows: Collection[Mapping[str, Any]]) -> str:
+    """The worst of all runs, in words."""
+    writes, reads = (max(row[kind] for row in rows) for kind in ("stall", "read_stall"))
+    return f"{writes:.2f} s for writes, {reads:.2f} s for reads" if engine == "galera" else f"{writes:.2f} s"
+
+
 def _best(engine: str, clients: Mapping[str, Mapping[str, Any]], kind: str) -> float | None:
     others = (row for name, row in clients.items() if name not in OURS and not row[kind]["open"])
     return min((_own(engine, row, kind) for row in others), default=None)
@@ -131,7 +137,8 @@ def _best(engine: str, clients: Mapping[str, Mapping[str, Any]], kind: str) -> f
 def _own(engine: str, row: Mapping[str, Any], kind: str) -> float:
     """The longest wait, without what the cluster itself stalled in that very run: that differs from run to run."""
     longest: float = row[kind]["longest"]
-    return max(0.0, longest - row["stall"]) if engine == "galera" and kind == "writes" else longest
+    stall: float = row["stall" if kind == "writes" else "read_stall"]
+    return max(0.0, longest - stall) if engine == "galera" else longest
 
 
 def _wait(waiting: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from chaos.engine import Engine
 from chaos.faults import FAULTS, UNDONE_BY, World
 from chaos.gauge import Gauge, gauge
 from chaos.leftovers import aborted, since, sockets
-from chaos.load import Load, load
+from chaos.load import Kind, Load, load
 from chaos.result import Kept
 from chaos.scenes import Scene
 from chaos.store import Store, store_of
@@ -50,8 +50,8 @@ class Seen:
     began: float = 0.0
     ended: float = 0.0
     moments: Moments = field(default_factory=lambda: Moments(0.0, 0.0, None))
-    stall: float = 0.0
-    """The longest write of the direct client, and its longest login."""
+    stalls: Mapping[Kind, float] = field(default_factory=dict)
+    """The longest write and the longest read of the direct clients, and the longest login of the one that writes."""
     login: float = 0.0
     lag: float = 0.0
     """By how much the event loop was late, at worst."""
@@ -102,7 +102,8 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
     async with AsyncExitStack() as stack:
         if scene.proxied:
             for node in engine.nodes:
-                world.proxies[node.name] = await stack.enter_async_context(Proxy((node.host, node.port), source=engine.source))
+                proxy = Proxy((node.host, node.port), source=engine.source, seed=f"{scene.name}, {node.name}")
+                world.proxies[node.name] = await stack.enter_async_context(proxy)
         ports = {node.name: world.proxies[node.name].port if scene.proxied else node.port for node in engine.nodes}
         urls = {name: engine.user_url(port) for name, port in ports.items()}
         seen.gauge = world.gauge = await stack.enter_async_context(gauge(store, _witness(engine, scene)))
@@ -121,8 +122,9 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
             await asyncio.sleep(scene.tail)
             seen.ended = loop.time()
             heartbeat.cancel()
-            seen.stall = seen.gauge.stall(seen.moments.hurt, seen.ended)
-            seen.login = seen.gauge.login(seen.moments.hurt, seen.ended)
+            hurt, ended = seen.moments.hurt, seen.ended
+            seen.stalls = {each.kind: each.stall(hurt, ended) for each in (seen.gauge.writer, seen.gauge.reader)}
+            seen.login = seen.gauge.writer.login(hurt, ended)
         await _let_go(engine, scene)
     return seen
 

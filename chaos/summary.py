@@ -56,6 +56,7 @@ def _row(rounds: list[Result]) -> dict[str, Any]:
         "reads": _worst(each.reads for each in rounds),
         "writes": _worst(each.writes for each in rounds),
         "stall": max(each.stall for each in rounds),
+        "read_stall": max(each.read_stall for each in rounds),
         "promoted": _most(each.promoted for each in rounds),
         "noticed": _most(each.detected for each in rounds),
         "units": sum(each.reads.units + each.writes.units for each in rounds),

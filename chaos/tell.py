@@ -31,7 +31,7 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
     nodes = [node.name for node in seen.engine.nodes]
     writes, reads = _waiting(seen, client, load, "write"), _waiting(seen, client, load, "read")
     wrong = misplaced(load.units, seen.found)
-    by_database = lost(seen.gauge.units, seen.found)
+    by_database = lost(seen.gauge.writer.units, seen.found)
     unexplained, complaints, detected = [], [], None
     left = dataclasses.replace(seen.left, tasks=seen.left.tasks + load.stuck, closing=closing)
     if isinstance(client, Ours):
@@ -64,7 +64,8 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
         misplaced=wrong[:_SHOWN],
         lost=lost(load.units, seen.found),
         lost_by_database=by_database,
-        stall=seen.stall,
+        stall=seen.stalls["write"],
+        read_stall=seen.stalls["read"],
         promoted=None if moments.promoted is None else moments.promoted - moments.hurt,
         healed=moments.healed - moments.hurt,
         before=moments.hurt - seen.began,
@@ -78,7 +79,7 @@ def _result(seen: Seen, client: Client, load: Load, closing: bool, number: int) 
 
 def _waiting(seen: Seen, client: Client, load: Load, kind: Kind) -> Waiting:
     found = waits(load.units, kind, seen.moments.hurt, seen.ended)
-    stall = seen.stall if seen.engine.name == "galera" else 0.0
+    stall = seen.stalls["write"] if seen.engine.name == "galera" else 0.0
     if isinstance(client, Connect):  # a server that was just promoted takes its time for a login
         stall = max(stall, seen.login)
     return Waiting(

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.bounds import Moments, broken, late
 from chaos.check import errors, lost, misplaced, successes, waits
-from chaos.gauge import Gauge
+from chaos.gauge import Direct
 from chaos.load import Unit
 from chaos.result import Kept
 from chaos.scenes import SCENES, Scene, in_turn, scenes
@@ -35,12 +35,12 @@ class Instead:
 def test_what_a_direct_client_cannot_write_at_all_is_the_clusters_own_stall(engine: str, seconds: float) -> None:
     refused = OSError("1047")
     units = [write("1", 0.0, 0.1), write("2", 0.5, 0.75, refused), write("3", 0.8, 0.9, refused), write("4", 1.0, 1.25)]
-    assert Gauge(cast("Any", Instead(engine)), None, units).stall(0.2, 2.0) == seconds
+    assert Direct(cast("Any", Instead(engine)), None, units=units).stall(0.2, 2.0) == seconds
 
 
 def test_a_write_that_never_succeeds_again_counts_up_to_the_end() -> None:
     units = [write("1", 0.0, 0.125), write("2", 0.5, 0.75, OSError("1047"))]
-    assert Gauge(cast("Any", Instead("galera")), None, units).stall(0.25, 2.0) == 1.5
+    assert Direct(cast("Any", Instead("galera")), None, units=units).stall(0.25, 2.0) == 1.5
 
 
 def where(*keys: str) -> dict[str, Counter[str]]:

@@ -16,7 +16,7 @@ def data(ours: float, theirs: float, *, never: bool = False) -> dict[str, Any]:
     """A summary of one scene with one client of ours and one other, whose reads waited for so long."""
     fine = {"longest": 0.01, "open": False, "gap": 0.01, "total": 0.0}
     counts = dict.fromkeys(("unknown", "lost", "lost_by_database", "misplaced", "aborted", "left"), 0)
-    row: dict[str, Any] = {**counts, "errors": {}, "closing": False, "stall": 1.0, "noticed": None}
+    row: dict[str, Any] = {**counts, "errors": {}, "closing": False, "stall": 1.0, "read_stall": 0.0, "noticed": None}
     clients = {
         "aioclustersql run": {**row, "writes": fine, "reads": {**fine, "longest": ours}},
         "another": {**row, "writes": fine, "reads": {**fine, "longest": theirs, "open": never}},
@@ -51,14 +51,17 @@ def test_a_figure_that_is_worse_by_less_than_the_loads_pause_is_marked_as_such()
     assert cell(render(data(0.101, 0.10)), "aioclustersql run", 2) == "0.10"
 
 
-def test_what_the_cluster_itself_stalls_is_taken_off_before_writes_are_compared() -> None:
+@pytest.mark.parametrize(("kind", "stall", "column"), [("reads", "read_stall", 2), ("writes", "stall", 3)])
+def test_what_the_cluster_itself_stalls_is_taken_off_before_waits_are_compared(kind: str, stall: str, column: int) -> None:
     told = data(0.01, 0.01)
     (scenes,) = told["engines"].values()
     (ours, theirs) = scenes["primary reset"]["clients"].values()
-    ours["writes"], theirs["writes"] = {**ours["writes"], "longest": 1.25}, {**theirs["writes"], "longest": 1.0}
-    ours["stall"], theirs["stall"] = 1.25, 1.0
-    assert cell(render({**told, "engines": {"galera": scenes}}), "aioclustersql run", 3) == "1.25"
-    assert cell(render(told), "aioclustersql run", 3) == "1.25 *"
+    ours[kind], theirs[kind] = {**ours[kind], "longest": 1.25}, {**theirs[kind], "longest": 1.0}
+    ours[stall], theirs[stall] = 1.25, 1.0
+    page = render({**told, "engines": {"galera": scenes}})
+    assert cell(page, "aioclustersql run", column) == "1.25"
+    assert ("1.25 s for reads" in page, "1.25 s for writes" in page) == (kind == "reads", kind == "writes")
+    assert cell(render(told), "aioclustersql run", column) == "1.25 *"
 
 
 def test_what_was_never_over_is_worse_than_any_figure() -> None:

@@ -235,3 +235,16 @@ async def test_a_connection_that_comes_as_the_port_is_closed_is_not_leaked(echo:
                     each[1].transport.abort()
             await proxy.set_mode("ok")
         await settled(lambda: proxy.open_connections == 0)
+
+
+async def test_by_its_seed_a_proxy_holds_the_same_requests_each_time(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.servers.proxy.STALLS", (0.1, 0.1))
+    monkeypatch.setattr("tests.servers.proxy.STALLED", 0.5)
+    async with Proxy(echo.address, seed="one") as proxy, Client(proxy) as client:
+        held: list[list[bool]] = []
+        for _ in range(2):
+            await proxy.set_mode("stalls")
+            held.append([await took(client, b"1") >= 0.1 for _ in range(10)])
+            await proxy.set_mode("ok")
+    assert held[0] == held[1]
+    assert 0 < sum(held[0]) < 10

@@ -37,7 +37,10 @@ _Chunks = asyncio.Queue[tuple[float, bytes | None]]
 
 
 class Proxy:
-    """Forwards to `upstream`, from the address `source`; `async with` starts and stops it."""
+    """Forwards to `upstream`, from the address `source`; `async with` starts and stops it.
+
+    `seed`: in the mode `stalls` the same requests are held each time, by their order of arrival, and for as long.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Proxy:
         delay: float = 0.0,
         mode: Mode | None = None,
         host: str = "127.0.0.1",
+        seed: str | None = None,
     ) -> None:
         self.upstream = upstream
         self.source = source
@@ -60,6 +64,8 @@ class Proxy:
         """Bytes forwarded from clients to the server."""
         self.bytes_received = 0
         """Bytes forwarded from the server to clients."""
+        self._seed = seed
+        self._fates = random.Random(seed)
         self._flowing = asyncio.Event()
         self._listener: socket.socket | None = None
         self._accepting = False
@@ -88,6 +94,7 @@ class Proxy:
         """Behave like this from now on."""
         self.mode = mode
         self.delay = self.delay if delay is None else delay
+        self._fates = random.Random(self._seed)
         if mode in ("hang", "black_hole"):
             self._flowing.clear()
         else:
@@ -223,11 +230,16 @@ class Proxy:
             if not data:
                 return
 
+    def _stall(self) -> float:
+        """For how long the next request is held."""
+        held, part = self._fates.random() < STALLED, self._fates.random()
+        return STALLS[0] * (STALLS[1] / STALLS[0]) ** part if held else 0.0
+
     async def _deliver(self, chunks: _Chunks, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
         while True:
             read_at, data = await chunks.get()
-            if self.mode == "stalls" and writer is not client and data and random.random() < STALLED:
-                await asyncio.sleep(STALLS[0] * (STALLS[1] / STALLS[0]) ** random.random())
+            if self.mode == "stalls" and writer is not client and data:
+                await asyncio.sleep(self._stall())
             await self._may_flow(read_at)
             if data is None:
                 _reset(writer)
