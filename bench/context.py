@@ -1,6 +1,7 @@
 """What every row is given: how much to measure, the servers, and a way to run a coroutine that cannot go on for ever.
 
-Servers are started when the first row asks for them and shared by all later ones; closing the context stops them.
+Servers are started when the first row asks for them and shared by all later ones; closing the context stops them. They run on
+processors of their own, see `cores`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from bench.cores import own_core, servers_cores
 from bench.stands import DRIVERS, Stand, open_stand
 
 __all__ = ["Context"]
@@ -34,6 +36,7 @@ class Context:
         self._stands: dict[tuple[str, bool], Stand] = {}
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(own_core())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -48,7 +51,8 @@ class Context:
         key = (driver, standbys and driver == "asyncpg")
         if key not in self._stands:
             nodes = 3 if key[1] else _MANY_NODES if driver == "asyncpg" else _NODES
-            self._stands[key] = self._stack.enter_context(open_stand(driver, nodes, standbys=2 if key[1] else 0))
+            with servers_cores():
+                self._stands[key] = self._stack.enter_context(open_stand(driver, nodes, standbys=2 if key[1] else 0))
         return self._stands[key]
 
     def facts(self) -> dict[str, list[str]]:

@@ -30,7 +30,9 @@ def _facts(report: Report) -> str:
     quick = (
         " This was a quick run, which shows that everything works and no more: its figures mean little." if facts["quick"] else ""
     )
-    return f"Measured {facts['date']} on {facts['cores']} cores with {facts['python']}, {packages}. Servers: {servers}.{quick}"
+    apart = ", one of them for the libraries and the rest for the servers," if facts["apart"] else ""
+    cores = f"{facts['cores']} cores{apart}"
+    return f"Measured {facts['date']} on {cores} with {facts['python']}, {packages}. Servers: {servers}.{quick}"
 
 
 def _verdicts(report: Report) -> str:

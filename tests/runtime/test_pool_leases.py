@@ -256,6 +256,24 @@ async def test_a_reset_tells_how_long_a_round_trip_takes(pooling: Pooling, answe
     assert cluster.stats().nodes["a"].round_trip == 0.125
 
 
+@WAYS_TO_RESET
+@pytest.mark.parametrize(("apart", "round_trip"), [(0.0, 0.15), (0.25, 0.5)], ids=["at once", "one after another"])
+async def test_resets_that_end_together_count_as_one_round_trip(
+    pooling: Pooling, answer: ResetAnswer, apart: float, round_trip: float
+):
+    cluster, driver = await pooling(("a", 0, "ok"))
+    driver["a"].reset_delay, driver["a"].reset_answer = 0.125, answer
+    first, *others = await lease(cluster, 4)
+    await cluster.release(first)
+    await asyncio.sleep(1)
+    driver["a"].reset_delay = 0.5
+    for conn in others:
+        await cluster.release(conn)
+        await asyncio.sleep(apart)
+    await asyncio.sleep(1)
+    assert cluster.stats().nodes["a"].round_trip == pytest.approx(round_trip)
+
+
 async def test_a_reset_with_the_usual_answer_takes_no_task(pooling: Pooling):
     cluster, driver = await pooling(("a", 0, "ok"))
     driver["a"].reset_delay = 1.0
