@@ -13,7 +13,6 @@ from pymysql.charset import charset_by_name
 
 from .aiomysql_connection import Connection, TlsConnection, Usual
 from .aiomysql_wire import WIRE, drop
-from .inlet import Inlet
 from .mysql import reset
 from .mysql.driver import MySQLDriver
 from .mysql.options import MySQLOptions
@@ -89,17 +88,9 @@ class AiomysqlDriver(MySQLDriver[aiomysql.Connection]):
         conn.usual = _usual(_session(conn, baseline), statuses)
 
     def begin_reset(self, conn: Any, baseline: object, answered: Callable[[bool], None]) -> bool:
-        """As `TasklessReset.begin_reset`; not before a reset to the same session has shown how the server answers."""
-        usual = conn.usual
-        if usual is None or usual.session is not _session(conn, baseline) or not conn.is_quiet:
-            return False
-        conn._result = None
-        conn.server_status = usual.status
-        reset.prepare(WIRE, conn, usual.session)
-        inlet: Inlet = conn.inlet
-        inlet.expect(usual.answer, answered)
-        inlet.transport.write(usual.session.commands)
-        return True
+        """As `TasklessReset.begin_reset`."""
+        begun: bool = conn.begin_reset(_session(conn, baseline), answered)
+        return begun
 
     async def finish_reset(self, conn: Any, baseline: object) -> None:
         """As `TasklessReset.finish_reset`."""

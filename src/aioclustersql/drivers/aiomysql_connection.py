@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import aiomysql
 from pymysql.connections import MAX_PACKET_LEN
@@ -70,14 +71,23 @@ class Connection(aiomysql.Connection):
         writer: Any = self._writer
         self.inlet = Inlet(writer.transport)
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether it is open, nobody reads there, and nothing is left to read."""
-        reader: Any = self._reader
-        result = self._result
-        if self._writer is None or reader._buffer or reader._waiter is not None or self.inlet.transport.is_closing():
+    def begin_reset(self, session: Session, answered: Callable[[bool], None]) -> bool:
+        """As `TasklessReset.begin_reset`: not before a reset to the same session has shown how the server answers, and only where
+        nobody reads and nothing is left to read.
+        """
+        usual, reader, result, inlet = self.usual, cast("Any", self._reader), self._result, self.inlet
+        if usual is None or usual.session is not session:
             return False
-        return result is None or not (result.unbuffered_active or result.has_next)
+        if self._writer is None or reader._buffer or reader._waiter is not None or inlet.transport.is_closing():
+            return False
+        if result is not None and (result.unbuffered_active or result.has_next):
+            return False
+        self._result = None
+        self._charset, self._encoding, self.autocommit_mode = session.charset, session.encoding, session.autocommit
+        self.server_status = usual.status
+        inlet.expect(usual.answer, answered)
+        inlet.transport.write(session.commands)
+        return True
 
     async def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> Any:
         packet = self._take_packet(packet_type)

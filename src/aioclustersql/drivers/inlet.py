@@ -57,32 +57,33 @@ class Inlet(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """So much has come."""
         data = bytes(_here.view[:nbytes])
-        if self._ended is None:
+        ended = self._ended
+        if ended is None:
             self._own.data_received(data)
             return
         if self._so_far:
             data = self._so_far + data
         if data == self._expected:
-            self._so_far = b""
-            self._end(as_expected=True)
+            self._so_far, self._ended = b"", None
+            ended(True)
         else:
             self._so_far = data
             if not self._expected.startswith(data):
                 self._hand_on()
-                self._end(as_expected=False)
+                self._give_up()
 
     def eof_received(self) -> bool | None:
         """The server has ended the connection."""
         self._hand_on()
         keep_open = self._own.eof_received()
-        self._end(as_expected=False)
+        self._give_up()
         return keep_open
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It was cut off, on either side."""
         self._hand_on()
         self._own.connection_lost(exc)
-        self._end(as_expected=False)
+        self._give_up()
 
     def pause_writing(self) -> None:
         """As the connection's own protocol."""
@@ -97,7 +98,7 @@ class Inlet(asyncio.BufferedProtocol):
         if data:
             self._own.data_received(data)
 
-    def _end(self, *, as_expected: bool) -> None:
+    def _give_up(self) -> None:
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended(as_expected)
+            ended(False)

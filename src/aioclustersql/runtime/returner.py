@@ -40,6 +40,8 @@ class Returner(Generic[C]):
         self._pool = pool
         self._driver = driver = pool.registry.driver
         self._quick: TasklessReset[C] | None = driver if isinstance(driver, TasklessReset) else None
+        self._also = pool.settings.reset
+        """What the user wants to be done besides."""
         self._tasks: dict[asyncio.Task[None], Pooled[C]] = {}
         self._due: list[Pooled[C]] = []
         """To be reset at the end of this turn of the loop, without a task where that can be."""
@@ -111,7 +113,7 @@ class Returner(Generic[C]):
         if slot.state is State.RETURNING:  # else the pool has closed it meanwhile
             if not as_usual:
                 self._begin(slot, self._finish_reset(slot, quick, began))
-            elif self._pool.settings.reset is not None:
+            elif self._also is not None:
                 self._begin(slot, self._was_reset(slot, began))
             else:
                 now = self._pool.loop.time()
@@ -132,9 +134,8 @@ class Returner(Generic[C]):
     async def _was_reset(self, slot: Pooled[C], began: float) -> None:
         now = self._pool.loop.time()
         slot.member.heard(now, now - began)
-        also = self._pool.settings.reset
-        if also is not None:
-            await also(slot.conn)
+        if self._also is not None:
+            await self._also(slot.conn)
             now = self._pool.loop.time()
         self._over(slot, now)
 

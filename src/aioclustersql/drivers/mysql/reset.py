@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .wire import INIT_DB, QUERY, RESET_CONNECTION, SET_AUTOCOMMIT, Wire, command, text
 
-__all__ = ["Session", "assignment", "baseline", "finish", "login_of", "prepare", "reset"]
+__all__ = ["Session", "assignment", "baseline", "finish", "login_of", "reset"]
 
 _OUT_OF_STEP = 2014
 # EXP(710) overflows: an error on MySQL, a warning on MariaDB. A default database can be changed, but not given back.
@@ -91,15 +91,10 @@ async def reset(wire: Wire, conn: Any, session: Session | None) -> list[int] | N
     if session is None and not conn.login.commands:
         conn.login = await _first(wire, conn, conn.login)
     session = session or conn.login
-    prepare(wire, conn, session)
-    conn._write_bytes(session.commands)
-    return await finish(wire, conn, session)
-
-
-def prepare(wire: Wire, conn: Any, session: Session) -> None:
-    """The driver's own part of a reset, without a word to the server."""
     conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
     wire.forget_statements(conn)
+    conn._write_bytes(session.commands)
+    return await finish(wire, conn, session)
 
 
 async def finish(wire: Wire, conn: Any, session: Session) -> list[int] | None:
