@@ -1,15 +1,14 @@
 """What every row is given: how much to measure, the servers, and a way to run a coroutine that cannot go on for ever.
 
-Servers are started when the first row asks for them and shared by all later ones; closing the context stops them. They run on
-processors of their own, see `cores`.
+Servers are started when the first row asks for them and shared by all later ones; closing the context stops them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,6 +19,7 @@ __all__ = ["Context"]
 
 T = TypeVar("T")
 _NODES = 30
+_SERVERS = 3
 _MANY_NODES = 60
 """PostgreSQL listens on 64 addresses at most."""
 _PATIENCE = 240.0
@@ -33,10 +33,10 @@ class Context:
         self.drivers = tuple(drivers)
         self.quick = quick
         self._stack = ExitStack()
-        self._stands: dict[tuple[str, bool], Stand] = {}
+        self._stands: dict[str, Stand] = {}
+        self._behind: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(own_core())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -46,21 +46,29 @@ class Context:
         """How often: `quick` only shows that it works."""
         return quick if self.quick else full
 
-    def stand(self, driver: str, *, standbys: bool = False) -> Stand:
-        """Servers for a driver. PostgreSQL: one primary with 60 addresses, or with `standbys` three servers; Galera: three."""
-        key = (driver, standbys and driver == "asyncpg")
-        if key not in self._stands:
-            nodes = 3 if key[1] else _MANY_NODES if driver == "asyncpg" else _NODES
+    def stand(self, driver: str) -> Stand:
+        """Servers for a driver: one PostgreSQL primary with 60 addresses, or three Galera nodes."""
+        if driver not in self._stands:
+            stand = self._stack.enter_context(open_stand(driver, _MANY_NODES if driver == "asyncpg" else _NODES))
+            self._stands[driver] = self._seen(stand, _NODES)
+        return self._stands[driver]
+
+    @contextmanager
+    def apart(self, driver: str) -> Iterator[Stand]:
+        """Three servers for a driver while the block runs, on processors of their own: for rows that give them no pause."""
+        with ExitStack() as stack:
             with servers_cores():
-                self._stands[key] = self._stack.enter_context(open_stand(driver, nodes, standbys=2 if key[1] else 0))
-        return self._stands[key]
+                stand = stack.enter_context(open_stand(driver, _SERVERS, standbys=2 if driver == "asyncpg" else 0))
+            stack.enter_context(own_core())
+            yield self._seen(stand, _SERVERS)
+
+    def _seen(self, stand: Stand, nodes: int) -> Stand:
+        self._behind.setdefault(stand.driver, []).append(stand.behind(nodes))
+        return stand
 
     def facts(self) -> dict[str, list[str]]:
         """What stood behind the nodes, by driver."""
-        found: dict[str, list[str]] = {}
-        for (driver, standbys), stand in self._stands.items():
-            found.setdefault(driver, []).append(stand.behind(3 if standbys else _NODES))
-        return found
+        return self._behind
 
     def run(self, work: Coroutine[Any, Any, T], patience: float = _PATIENCE) -> T:
         """Run it in a loop of its own; `TimeoutError` when it takes longer than `patience` seconds."""

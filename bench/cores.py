@@ -1,7 +1,8 @@
-"""Which processors run what: the libraries have one to themselves, the servers and the proxies have the others.
+"""Which processors run what, where the libraries have one to themselves and the servers have the others.
 
-Servers mostly have machines of their own. Where the system moves both about on the same processors, its choices are measured too.
-Rule: what is started within `servers_cores()` stays there. With one processor there is nothing to divide.
+Servers mostly have machines of their own. Where both are busy without a pause and the system moves them about on the same
+processors, half of what is measured are its choices. Rule: what is started within `servers_cores()` stays there. With one
+processor there is nothing to divide.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from bench.context import Context
-from bench.cores import apart
 
 __all__ = ["facts"]
 
@@ -23,7 +22,6 @@ def facts(context: Context) -> dict[str, Any]:
         "quick": context.quick,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "cores": os.cpu_count(),
-        "apart": apart(),
         "load": round(os.getloadavg()[0], 1),
         "packages": {package: version(package) for package in _PACKAGES},
         "behind": context.facts(),

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cores import servers_cores
 from tests.servers.proxy import Mode, Proxy
 
 __all__ = ["Fault", "Proxies", "open_proxies"]
@@ -63,10 +62,9 @@ class Proxies:
 @asynccontextmanager
 async def open_proxies(faults: Sequence[Fault]) -> AsyncIterator[Proxies]:
     """A process with a proxy for each fault; it ends with the block."""
-    with servers_cores():
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.faults", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT
-        )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.faults", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT
+    )
     try:
         yield Proxies(process, await _exchange(process, [asdict(fault) for fault in faults]))
     finally:

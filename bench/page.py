@@ -30,9 +30,7 @@ def _facts(report: Report) -> str:
     quick = (
         " This was a quick run, which shows that everything works and no more: its figures mean little." if facts["quick"] else ""
     )
-    apart = ", one of them for the libraries and the rest for the servers," if facts["apart"] else ""
-    cores = f"{facts['cores']} cores{apart}"
-    return f"Measured {facts['date']} on {cores} with {facts['python']}, {packages}. Servers: {servers}.{quick}"
+    return f"Measured {facts['date']} on {facts['cores']} cores with {facts['python']}, {packages}. Servers: {servers}.{quick}"
 
 
 def _verdicts(report: Report) -> str:

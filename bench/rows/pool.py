@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.context import Context
+from bench.cores import apart
 from bench.figures import ratio_interval
 from bench.laps import Game, Heat, race
 from bench.pools import Aiomysql, Asyncpg, Hasql, Ours, Psycopg, PsycopgEntered, Sqlalchemy
@@ -26,6 +27,7 @@ _QUERY_FULL = Game("20 tasks, with reset", 1000, tasks=20)
 _LEASES = ("driver", "what", "pool", "resets", "µs", "CPU µs", "time: ours x it", "95 % of it")
 _QUERIES = ("driver", "what", "pool", "resets", "per second", "CPU µs", "throughput: ours x it", "95 % of it")
 _NO_RESET = "it leaves what the last user set in the session, and ours asks the server for a reset after each lease"
+_APART = "In this row the libraries have one processor, one after another, and the servers have the others."
 _REASONS: Mapping[str, Mapping[str, str]] = {
     _FULL.name: {
         "aiomysql": _NO_RESET,
@@ -44,9 +46,9 @@ def measure(context: Context) -> Outcome:
     leases: list[Sequence[Cell]] = []
     queries: list[Sequence[Cell]] = []
     for driver in context.drivers:
-        stand = context.stand(driver, standbys=True)
-        heats = _heats(stand)
-        context.run(race(heats, context.times(30, 2)))
+        with context.apart(driver) as stand:
+            heats = _heats(stand)
+            context.run(race(heats, context.times(30, 2)))
         for heat in heats:
             (leases if heat.game.tasks == 1 else queries).extend(_rows(driver, heat))
             outcome.targets += _targets(driver, heat)
@@ -59,7 +61,7 @@ def measure(context: Context) -> Outcome:
             leases,
             "*resets*: what is done to a connection that comes back. Ours leaves nothing but what PREPARE has prepared.",
         ),
-        Table("SELECT 1 over 10 connections", _QUERIES, queries),
+        Table("SELECT 1 over 10 connections", _QUERIES, queries, _APART if apart() else ""),
     ]
     return outcome
 

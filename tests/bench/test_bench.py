@@ -22,7 +22,6 @@ FACTS = {
     "quick": True,
     "python": "CPython",
     "cores": 2,
-    "apart": True,
     "packages": {"asyncpg": "1"},
     "behind": {"asyncpg": ["a"]},
 }
