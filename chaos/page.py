@@ -55,8 +55,10 @@ spread over all nodes that fit, so some hang on a node that falls silent until t
 node only does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: the
 same requests are held for each client, by their order of arrival, but whether that is a read, a write or the monitor's probe is
 chance; a transaction takes more of them than a bare statement, and who has a time-out of a second gets an error instead. Where a
-server has no connection left, ours wait for up to half a second between two tries; who asks again at once is served sooner, and
-refused more often. Now and then all of Galera answers nobody for a moment while a node rejoins (1047): that is in the stalls.
+server has no connection left, ours wait for up to half a second between two tries; who asks again at once, or had more
+connections there, is served sooner, and refused more often. `connect` logs in for each unit, while a pool's users share the
+first connection that is open again. Now and then all of Galera answers nobody for a moment while a node rejoins (1047): that is
+in the stalls.
 """
 
 
