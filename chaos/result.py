@@ -74,6 +74,8 @@ class Result:
     """The same of the direct client: with it, a loss is the database's."""
     stall: float
     """The longest write of the direct client that writes."""
+    read_stall: float
+    """The longest read of the one that reads."""
     promoted: float | None
     healed: float
     """When the last act had ended."""
@@ -85,8 +87,6 @@ class Result:
     left: Kept
     complaints: Sequence[str]
     """Promises that were broken; of our own clients only."""
-    read_stall: float = 0.0
-    """The longest read of the one that reads."""
     lag: float = 0.0
     """By how much this process's event loop was late, at worst: on a busy machine it explains a wait."""
 

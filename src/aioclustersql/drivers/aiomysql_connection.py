@@ -21,7 +21,7 @@ from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from .aiomysql_wire import drop
 from .inlet import Inlet
-from .mysql.reset import Session
+from .mysql.reset import Session, restore
 
 __all__ = ["Connection", "TlsConnection", "Usual"]
 
@@ -83,7 +83,7 @@ class Connection(aiomysql.Connection):
         if result is not None and (result.unbuffered_active or result.has_next):
             return False
         self._result = None
-        self._charset, self._encoding, self.autocommit_mode = session.charset, session.encoding, session.autocommit
+        restore(self, session)
         self.server_status = usual.status
         inlet.expect(usual.answer, answered)
         inlet.transport.write(session.commands)

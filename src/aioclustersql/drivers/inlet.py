@@ -20,8 +20,7 @@ class _Here(threading.local):
     """What is being read by a thread: between `get_buffer` and `buffer_updated` a loop does nothing else."""
 
     def __init__(self) -> None:
-        self.data = bytearray(_SIZE)
-        self.view = memoryview(self.data)
+        self.view = memoryview(bytearray(_SIZE))
 
 
 _here = _Here()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .wire import INIT_DB, QUERY, RESET_CONNECTION, SET_AUTOCOMMIT, Wire, command, text
 
-__all__ = ["Session", "assignment", "baseline", "finish", "login_of", "reset"]
+__all__ = ["Session", "assignment", "baseline", "finish", "login_of", "reset", "restore"]
 
 _OUT_OF_STEP = 2014
 # EXP(710) overflows: an error on MySQL, a warning on MariaDB. A default database can be changed, but not given back.
@@ -91,10 +91,15 @@ async def reset(wire: Wire, conn: Any, session: Session | None) -> list[int] | N
     if session is None and not conn.login.commands:
         conn.login = await _first(wire, conn, conn.login)
     session = session or conn.login
-    conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
+    restore(conn, session)
     wire.forget_statements(conn)
     conn._write_bytes(session.commands)
     return await finish(wire, conn, session)
+
+
+def restore(conn: Any, session: Session) -> None:
+    """What the driver itself keeps of a session."""
+    conn._charset, conn._encoding, conn.autocommit_mode = session.charset, session.encoding, session.autocommit
 
 
 async def finish(wire: Wire, conn: Any, session: Session) -> list[int] | None:
