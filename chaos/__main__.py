@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from chaos.client import Client
-from chaos.clients import OURS, clients
+from chaos.clients import OURS, TUNED, clients
 from chaos.engine import ENGINES, Engine
 from chaos.report import about, table, verdict
 from chaos.result import Result
@@ -55,7 +55,7 @@ def _chosen(engines: Sequence[str], words: tuple[str, ...]) -> list[tuple[str, t
 
 
 def _run(engine: str, played: tuple[Scene, ...], chosen: argparse.Namespace, console: Console) -> Iterator[Result | None]:
-    """All rounds of all scenes; in each, one client after another on the same servers. None: one could not be played."""
+    """All rounds of all scenes; in each play, one client after another on the same servers. None: one could not be played."""
     known = clients(engine)
     names = [name for name in known if not chosen.client or any(word in name for word in chosen.client)]
     if chosen.ours:
@@ -65,10 +65,14 @@ def _run(engine: str, played: tuple[Scene, ...], chosen: argparse.Namespace, con
         if not lot:
             continue
         with servers_for(engine, slow_evs=slow) as face:
-            for number, scene, name in itertools.product(range(1, chosen.rounds + 1), lot, names):
-                result, mark = _play(face, scene, known[name], number)
-                console.print(f"{engine}, {scene.name}, {name}: {mark}", markup=False)
-                yield result
+            for number, scene in itertools.product(range(1, chosen.rounds + 1), lot):
+                for play_of_it, name in itertools.product(scene.plays, names):
+                    if name in TUNED and not scene.nothing_fails:
+                        continue
+                    result, mark = _play(face, play_of_it, known[name], number)
+                    first = face.nodes[play_of_it.acts[0].on].name
+                    console.print(f"{engine}, {scene.name} ({first}), {name}: {mark}", markup=False)
+                    yield result
 
 
 def _play(face: Engine, scene: Scene, make: Callable[[], Client], number: int) -> tuple[Result | None, str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from chaos.clients import OURS
+from chaos.clients.peers import TUNED
 
 __all__ = ["README", "into"]
 
 README = Path(__file__).parents[1] / "README.md"
 
 _OURS = "aioclustersql run"
-_TUNED = ", tuned"
 _SCENES = {
     "postgres": ("primary frozen, a standby promoted, thawed", "PostgreSQL: the primary freezes, a standby is promoted"),
     "galera": ("frozen", "Galera: a node freezes"),
@@ -41,7 +41,7 @@ def _table(engines: Mapping[str, Any]) -> Iterator[str]:
     for engine, (scene, fault) in _SCENES.items():
         clients = engines.get(engine, {}).get(scene, {}).get("clients", {})
         for name, row in clients.items():
-            if name == _OURS or (name not in OURS and f"{name}{_TUNED}" not in clients):
+            if name == _OURS or (name not in OURS and f"{name}{TUNED}" not in clients):
                 waits = f"{_wait(row['reads'])} | {_wait(row['writes'])}"
                 yield f"| {fault} | {name} | {waits} | {sum(row['errors'].values())} | {row['lost']} |"
 

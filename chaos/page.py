@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chaos.clients import OURS
+from chaos.clients import FRESH, OURS, TUNED
+from chaos.clients.peers import TUNED as PEER_TUNED
 from chaos.headline import README, into
 from chaos.result import Result
 from chaos.stage import PAUSE
@@ -50,15 +51,19 @@ one would use instead, each as its documentation says, with the same load on the
 _WHY = """
 A figure of ours that is worse than the best of the others is marked: by `~` if it is by up to {close:.2f} s, for so long may a
 task of this load pause before it asks again after an error, so that less says nothing; by `*` if it is by more. On Galera, what
-the cluster itself stalled in the same run, for writes and for reads, is first taken off. Why they are worse: our reads are
-spread over all nodes that fit, so some hang on a node that falls silent until the monitor has found that out; who reads from one
-node only does not notice when another is hurt. Where single requests stall, ours are waited for, since slow is not dead: the
-same requests are held for each client, by their order of arrival, but whether that is a read, a write or the monitor's probe is
-chance; a transaction takes more of them than a bare statement, and who has a time-out of a second gets an error instead. Where a
-server has no connection left, ours wait for up to half a second between two tries; who asks again at once, or had more
-connections there, is served sooner, and refused more often. `connect` logs in for each unit, while a pool's users share the
-first connection that is open again. Now and then all of Galera answers nobody for a moment while a node rejoins (1047): that is
-in the stalls.
+the cluster itself stalled in the same run, for writes and for reads, is first taken off. Like is compared with like:
+
+- `aioclustersql connect`, which logs in for each unit, with the others that do; a pool's users share the first connection that
+  is open again.
+- Where single requests stall, nothing fails, and how long to wait is a matter of choice. There `aioclustersql run, tuned`, which
+  rather has an error after a second, is compared with all, and ours with its defaults, which waits, with the others' defaults.
+  Each client's requests meet the same stalls, by their order of arrival at a node.
+- Where one of two standbys is hurt, each is in turn, and the worse is shown: who reads from one node only notices nothing when
+  it is the other that is hurt.
+- Where a server's connections are exhausted, the strangers go on until the clients have none left, so that nobody is spared by
+  having had more of them.
+
+Now and then all of Galera answers nobody for a moment while a node rejoins (1047): that is in the stalls.
 """
 
 
@@ -105,14 +110,11 @@ def _table(engine: str, clients: Mapping[str, Mapping[str, Any]]) -> Iterator[st
     )
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    best = {kind: _best(engine, clients, kind) for kind in ("reads", "writes")}
     for name, row in clients.items():
+        others = _others(name, clients)
         cells = [
             name,
-            *(
-                f"{_wait(row[kind])}{_mark(_own(engine, row, kind), best[kind]) if name in OURS else ''}"
-                for kind in ("reads", "writes")
-            ),
+            *(f"{_wait(row[kind])}{_mark(_own(engine, row, kind), _best(engine, others, kind))}" for kind in ("reads", "writes")),
             *(f"{row[kind]['total']:.2f}" for kind in ("reads", "writes")),
             "" if row["noticed"] is None else f"{row['noticed']:.2f}",
             ", ".join(f"{count} {error}" for error, count in row["errors"].items()) or "none",
@@ -131,9 +133,24 @@ def _stalled(engine: str, rows: Collection[Mapping[str, Any]]) -> str:
     return f"{writes:.2f} s for writes, {reads:.2f} s for reads" if engine == "galera" else f"{writes:.2f} s"
 
 
-def _best(engine: str, clients: Mapping[str, Mapping[str, Any]], kind: str) -> float | None:
-    others = (row for name, row in clients.items() if name not in OURS and not row[kind]["open"])
-    return min((_own(engine, row, kind) for row in others), default=None)
+def _others(name: str, clients: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows that a client of ours is compared with; none for a client that is not ours.
+
+    Who logs in for each unit is compared with those who do, too. Where a client of ours has time-outs set, all others are there
+    for it, and for ours without only those without.
+    """
+    if name not in OURS:
+        return []
+    waits = name not in TUNED and not TUNED.isdisjoint(clients)
+    return [
+        row
+        for other, row in clients.items()
+        if other not in OURS and (other in FRESH or name not in FRESH) and not (waits and other.endswith(PEER_TUNED))
+    ]
+
+
+def _best(engine: str, others: Collection[Mapping[str, Any]], kind: str) -> float | None:
+    return min((_own(engine, row, kind) for row in others if not row[kind]["open"]), default=None)
 
 
 def _own(engine: str, row: Mapping[str, Any], kind: str) -> float:

@@ -7,7 +7,7 @@ project's promises for its own clients with default settings; None where nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chaos.faults import NETWORK, UNDONE_BY
 
@@ -46,6 +46,10 @@ class Scene:
     """Galera's own time-outs, by which a dead node is missed after six seconds, and not the tests' quick ones."""
     tail: float = 1.0
     """Seconds of load after the last act."""
+    either: bool = False
+    """One of PostgreSQL's standbys is hurt: it is played with either, as a client that reads from the other notices nothing."""
+    nothing_fails: bool = False
+    """Answers only come late. How long one waits for them before one would rather have an error is a matter of choice."""
 
     @property
     def proxied(self) -> bool:
@@ -57,6 +61,17 @@ class Scene:
         """The nodes that something befalls."""
         every = {0, 1, 2} if any(act.do == "kill all" for act in self.acts) else set[int]()
         return frozenset(every | {act.on for act in self.acts if act.do in UNDONE_BY})
+
+    @property
+    def plays(self) -> tuple[Scene, ...]:
+        """As it is, and where `either` says so also with the two standbys changed."""
+        if not self.either:
+            return (self,)
+        acts = tuple(replace(act, on=_OTHER_STANDBY.get(act.on, act.on)) for act in self.acts)
+        return self, replace(self, acts=acts, cut=tuple(_OTHER_STANDBY.get(place, place) for place in self.cut))
+
+
+_OTHER_STANDBY = {1: 2, 2: 1}
 
 
 def _spell(fault: str, seconds: float, *on: int) -> tuple[Act, ...]:
@@ -79,7 +94,8 @@ def _promotion(fault: str, back: float | None) -> tuple[Act, ...]:
 
 
 _SHARED = (
-    Scene("1 % of requests stall", _spell("stalls", 2.5, 0, 1, 2), cut=(0, 1, 2)),
+    # Long enough for each client's reads and writes to meet the longest stall, and for what is held last to arrive.
+    Scene("1 % of requests stall", _spell("stalls", 12.0, 0, 1, 2), cut=(0, 1, 2), tail=3.2, nothing_fails=True),
     Scene("all sessions killed", tuple(Act(0.2, "kill sessions", node) for node in (0, 1, 2, 0, 1, 2)), 0.3, 0.3, cut=(0, 1, 2)),
 )
 
@@ -124,14 +140,15 @@ _POSTGRES = (
         SILENT,
         cut=(0, 2),
         synchronous=True,
+        either=True,
     ),
-    Scene("standby killed", _spell("kill", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
-    Scene("standby terminated", _spell("terminate", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
-    Scene("standby frozen", _spell("freeze", 2.0, 1), SILENT, AT_ONCE, cut=(1,)),
-    Scene("standby black-holed", _spell("black hole", 2.0, 1), SILENT, AT_ONCE, cut=(1,)),
-    Scene("standby refused", _spell("refuse", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
-    Scene("standby reset", _spell("reset", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,)),
-    Scene("standby 20 times slower", _spell("slow", 1.5, 1), 0.3, AT_ONCE, cut=(1,)),
+    Scene("standby killed", _spell("kill", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,), either=True),
+    Scene("standby terminated", _spell("terminate", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,), either=True),
+    Scene("standby frozen", _spell("freeze", 2.0, 1), SILENT, AT_ONCE, cut=(1,), either=True),
+    Scene("standby black-holed", _spell("black hole", 2.0, 1), SILENT, AT_ONCE, cut=(1,), either=True),
+    Scene("standby refused", _spell("refuse", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,), either=True),
+    Scene("standby reset", _spell("reset", 1.0, 1), AT_ONCE, AT_ONCE, cut=(1,), either=True),
+    Scene("standby 20 times slower", _spell("slow", 1.5, 1), 0.3, AT_ONCE, cut=(1,), either=True),
     Scene("both standbys down and back", _spell("kill", 1.5, 1, 2), AT_ONCE, AT_ONCE, cut=(1, 2)),
     Scene("primary read only", _spell("read only", 0.7), AT_ONCE, back=1.3),
     Scene("primary's connections exhausted", _spell("exhaust", 1.0), 0.3, back=1.3),

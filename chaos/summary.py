@@ -36,14 +36,16 @@ def summary(about: Mapping[str, Any], results: Iterable[Result]) -> dict[str, An
 def _what(engine: str, name: str) -> str:
     """What befalls whom, in words."""
     nodes = [f"pg{number}" if engine == "postgres" else f"node{number}" for number in (1, 2, 3)]
+    scene = next(scene for scene in SCENES[engine] if scene.name == name)
     parts, at = [], 0.0
-    for act in next(scene for scene in SCENES[engine] if scene.name == name).acts:
+    for act in scene.acts:
         at += act.after
         parts.append(act.do if act.do.endswith("all") or act.do == "pause" else f"{act.do} {nodes[act.on]}")
         if act.after:
             parts[-1] = f"{parts[-1]} at {at:g} s"
     text = ", ".join(parts)
-    return text[0].upper() + text[1:]
+    again = "; and the same with the two standbys changed" if scene.either else ""
+    return text[0].upper() + text[1:] + again
 
 
 def _row(rounds: list[Result]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from aioclustersql.drivers.mysql.errors import classify_code
 from aioclustersql.drivers.postgres.errors import classify_sqlstate
 from aioclustersql.failure import FailureKind
 from aioclustersql.node import Health, Role, Target
-from aioclustersql.policy import health, latency, ledger, racing, ranking, retry, roundtrip, verdict
+from aioclustersql.policy import backoff, health, latency, ledger, racing, ranking, retry, roundtrip, verdict
 from aioclustersql.policy.health import Signal
 from aioclustersql.policy.ranking import Fit
 from aioclustersql.policy.retry import Action
@@ -193,8 +193,8 @@ def serving() -> str:
                 "returner.CHECK_AFTER",
             ),
             ("time for a reset or that question", _seconds(returner.PATIENCE), "returner.PATIENCE"),
-            ("a node rests after a failed login for up to", _seconds(opener.REST_FIRST), "opener.REST_FIRST"),
-            ("doubled each time, at most", _seconds(opener.REST_MAX), "opener.REST_MAX"),
+            ("a pause after a failed login, and between two races of `wait=True`", _seconds(backoff.FIRST), "backoff.FIRST"),
+            ("an eighth of the time for which it has failed, at most", _seconds(backoff.MAX), "backoff.MAX"),
             ("time between two moves of a connection to an emptier node", _seconds(keeper.MOVE), "keeper.MOVE"),
             ("with `debug`, a lease is reported after", _seconds(keeper.LONG_LEASE), "keeper.LONG_LEASE"),
         )

@@ -193,6 +193,24 @@ def test_scenes_in_turn_keep_their_order_and_their_pauses() -> None:
     ]
 
 
+def test_where_one_standby_is_hurt_the_other_is_too() -> None:
+    (scene,) = scenes("postgres", ("primary killed, standby black-holed",))
+    first, second = scene.plays
+    assert first == scene
+    assert [(act.do, act.on) for act in second.acts] == [
+        ("kill", 0), ("black hole", 1), ("promote", 2), ("clear", 1), ("start", 0)
+    ]  # fmt: skip
+    assert [sorted(play.hurt) for play in (first, second)] == [[0, 2], [0, 1]]
+    assert (first.cut, second.cut) == ((0, 2), (0, 1))
+
+
+def test_every_scene_that_hurts_one_standby_and_not_the_other_is_played_with_either() -> None:
+    assert {scene.name for scene in SCENES["postgres"] if len(scene.hurt - {0}) == 1} == {
+        scene.name for scene in SCENES["postgres"] if len(scene.plays) == 2
+    }
+    assert [scene for scene in SCENES["galera"] if len(scene.plays) > 1] == []
+
+
 @pytest.mark.parametrize("engine", list(SCENES))
 def test_names_of_scenes_are_unique_and_those_that_are_drawn_exist(engine: str) -> None:
     names = [scene.name for scene in SCENES[engine]]

@@ -64,6 +64,30 @@ def test_what_the_cluster_itself_stalls_is_taken_off_before_waits_are_compared(k
     assert cell(render(told), "aioclustersql run", column) == "1.25 *"
 
 
+def with_clients(**waits: float) -> str:
+    """The page of one scene with these clients, whose reads waited for so long."""
+    told = data(0.0, 0.0)
+    (scene,) = told["engines"]["postgres"].values()
+    row = scene["clients"]["another"]
+    scene["clients"] = {name: {**row, "reads": {**row["reads"], "longest": wait}} for name, wait in waits.items()}
+    return render(told)
+
+
+def test_who_logs_in_for_each_unit_is_compared_with_its_like() -> None:
+    ours, fresh, pooled = "aioclustersql connect", "asyncpg connect, multi-host", "asyncpg pool, multi-host"
+    assert cell(with_clients(**{ours: 0.5, fresh: 0.6, pooled: 0.1}), ours, 2) == "0.50"
+    assert cell(with_clients(**{ours: 0.5, fresh: 0.1, pooled: 0.6}), ours, 2) == "0.50 *"
+    assert cell(with_clients(**{"aioclustersql run": 0.5, fresh: 0.1, pooled: 0.6}), "aioclustersql run", 2) == "0.50 *"
+
+
+def test_where_ours_is_there_with_time_outs_too_only_that_is_compared_with_who_has_them() -> None:
+    ours, tuned = "aioclustersql run", "aioclustersql run, tuned"
+    page = with_clients(**{ours: 3.0, tuned: 1.2, "asyncpg pool, multi-host": 3.0, "asyncpg pool, multi-host, tuned": 1.0})
+    assert (cell(page, ours, 2), cell(page, tuned, 2)) == ("3.00", "1.20 *")
+    page = with_clients(**{ours: 3.0, "asyncpg pool, multi-host": 3.0, "asyncpg pool, multi-host, tuned": 1.0})
+    assert cell(page, ours, 2) == "3.00 *"
+
+
 def test_what_was_never_over_is_worse_than_any_figure() -> None:
     page = render(data(0.50, 0.10, never=True))
     assert (cell(page, "aioclustersql run", 2), cell(page, "another", 2)) == ("0.50", "> 0.10")

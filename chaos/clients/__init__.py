@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from chaos.client import Client
-from chaos.clients.peers import peers
+from chaos.clients.peers import LOGS_IN, peers
 
-__all__ = ["OURS", "clients"]
+__all__ = ["FRESH", "OURS", "TUNED", "clients"]
 
 _OURS: Mapping[str, str] = {
     "aioclustersql run": "chaos.clients.ours:Run",
@@ -21,10 +21,17 @@ _OURS: Mapping[str, str] = {
     "aioclustersql connect": "chaos.clients.ours:Connect",
 }
 
+_OURS_TUNED, _TUNED_RUN = "aioclustersql run, tuned", "chaos.clients.ours:TunedRun"
 _OTHER_DRIVERS: Mapping[str, str] = {"galera": "asyncmy", "postgres": "psycopg"}
 
-OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values())])
+OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values()), _OURS_TUNED])
 """The names of our own clients: the ones that have to keep the bounds."""
+
+TUNED = frozenset([_OURS_TUNED])
+"""Those of them that are only played where nothing fails: everywhere else the defaults do."""
+
+FRESH = frozenset(["aioclustersql connect", *LOGS_IN])
+"""Those that log in for each unit: ours, and the peers'."""
 
 
 def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
@@ -32,7 +39,8 @@ def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
     ours = {name: partial(_make, where, engine) for name, where in _OURS.items()}
     other = _OTHER_DRIVERS[engine]
     run = "aioclustersql run"
-    return {**ours, f"{run}, {other}": partial(_make, _OURS[run], engine, other), **peers(engine)}
+    further = {f"{run}, {other}": partial(_make, _OURS[run], engine, other), _OURS_TUNED: partial(_make, _TUNED_RUN, engine)}
+    return {**ours, **further, **peers(engine)}
 
 
 def _make(where: str, *arguments: str) -> Client:

@@ -11,7 +11,7 @@ from functools import partial
 
 from chaos.client import Client
 
-__all__ = ["peers"]
+__all__ = ["LOGS_IN", "TUNED", "peers"]
 
 _PEERS: Mapping[str, Mapping[str, str]] = {
     "galera": {
@@ -34,6 +34,12 @@ _PEERS: Mapping[str, Mapping[str, str]] = {
         "SQLAlchemy, multi-host, pre-ping, tuned": "sqlalchemy_peer:TunedPrePing",
     },
 }
+
+LOGS_IN = frozenset({"asyncpg connect, multi-host", "mysql-connector, failover"})
+"""The peers that have no pool: each unit is a login."""
+
+TUNED = ", tuned"
+"""Ends the name of one that has time-outs of its own set."""
 
 
 def peers(engine: str) -> Mapping[str, Callable[[], Client]]:

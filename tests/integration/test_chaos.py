@@ -6,13 +6,14 @@ How long users wait is measured by `make chaos`; here it is compared where a fau
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from chaos.clients import OURS, clients
+from chaos.clients import OURS, TUNED, clients
 from chaos.engine import Engine, Galera, Postgres
 from chaos.result import Result
-from chaos.scenes import Scene, in_turn, scenes
+from chaos.scenes import Act, Scene, in_turn, scenes
 from chaos.stage import play
 from chaos.tell import tell
 from tests.servers.galera import GaleraCluster
@@ -24,8 +25,8 @@ PACE = 0.5
 
 
 def results(engine: Engine, scene: Scene, *names: str) -> Sequence[Result]:
-    """What our clients of these names tell of a scene, or all our ways, with each driver of that engine."""
-    chosen = [make() for name, make in clients(engine.name).items() if name in (names or OURS)]
+    """What our clients of these names tell of a scene, or all our ways with their defaults, with each driver of that engine."""
+    chosen = [make() for name, make in clients(engine.name).items() if name in (names or OURS - TUNED)]
     return list(tell(play(engine, scene, chosen, tasks=3, before=0.5), chosen))
 
 
@@ -115,3 +116,18 @@ def test_postgresql_loses_standbys_and_its_primary_in_every_other_way(postgres_e
 def test_postgresql_is_cut_off_in_every_way(postgres_engine: Engine) -> None:
     faults = ("standby black-holed", "primary refused", "primary reset", "standby 20 times slower", "1 % of requests stall")
     assert broken(results(postgres_engine, in_turn("postgres", *faults, pace=PACE))) == []
+
+
+def test_who_has_a_second_for_a_unit_has_an_error_and_not_the_stall(postgres_engine: Engine) -> None:
+    stalls = scene(postgres_engine, "1 % of requests stall")
+    (told,) = results(postgres_engine, replace(stalls, acts=(*stalls.acts[:3], Act(5.0, "clear"), *stalls.acts[4:])), *TUNED)
+    assert broken([told]) == []
+    assert max(told.writes.longest, told.reads.longest) < 2.0
+
+
+def test_strangers_leave_no_connection_to_anybody_else(postgres_engine: Engine) -> None:
+    exhausted = scene(postgres_engine, "primary's connections exhausted")
+    told = results(postgres_engine, exhausted)
+    assert broken(told) == []
+    assert [each for each in told if each.writes.longest < 0.5] == [], "somebody wrote while there was no connection"
+    assert [each.writes for each in told if each.writes.late is None or each.writes.late > 0] == []

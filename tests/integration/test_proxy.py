@@ -209,12 +209,13 @@ async def test_stop_leaves_no_task_and_no_connection(echo: Echo, mode):
 
 
 async def test_stalls_hold_a_request_for_a_while_and_the_others_not_at_all(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.servers.proxy.STALLS", (0.2, 0.2))
+    monkeypatch.setattr("tests.servers.proxy.STALLS", (0.2, 0.4))
     async with Proxy(echo.address, mode="stalls") as proxy, Client(proxy) as client:
         monkeypatch.setattr("tests.servers.proxy.STALLED", 0.0)
         assert await took(client, b"1") < 0.2
         monkeypatch.setattr("tests.servers.proxy.STALLED", 1.0)
         assert await took(client, b"2") >= 0.2
+        assert await took(client, b"3") >= 0.4
 
 
 async def took(client: Client, text: bytes) -> float:

@@ -4,8 +4,7 @@ It needs a loop in real time. Modes, changeable at any time with `set_mode`:
 
 - `ok`: forwards at once;
 - `delay`: forwards, both ways, `delay` seconds later;
-- `stalls`: forwards at once, but holds one in a hundred requests for 50 ms to 3 s (as many short ones as long ones, by order of
-  magnitude);
+- `stalls`: forwards at once, but holds one in a hundred requests, by turns for 50 ms, 0.4 s and 3 s;
 - `hang`: accepts and forwards nothing, on open connections either, until another mode lets everything through;
 - `refuse`: the port is closed; open connections go on;
 - `reset`: accepts and resets at once; open connections go on (`drop` resets those);
@@ -15,6 +14,7 @@ It needs a loop in real time. Modes, changeable at any time with `set_mode`:
 
 import asyncio
 import contextlib
+import itertools
 import random
 import socket
 import struct
@@ -28,8 +28,8 @@ PORTS = range(20000, 30000)
 """Below 32768, where Linux takes the ports of outgoing connections from."""
 
 STALLED = 0.01
-STALLS = (0.05, 3.0)
-"""The part of requests that the mode `stalls` holds, and for how many seconds."""
+STALLS = (0.05, 0.4, 3.0)
+"""The part of requests that the mode `stalls` holds, and for how many seconds: by turns, so that few stalls hold all of these."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Chunks = asyncio.Queue[tuple[float, bytes | None]]
@@ -66,6 +66,7 @@ class Proxy:
         """Bytes forwarded from the server to clients."""
         self._seed = seed
         self._fates = random.Random(seed)
+        self._stalls = itertools.cycle(STALLS)
         self._flowing = asyncio.Event()
         self._listener: socket.socket | None = None
         self._accepting = False
@@ -95,6 +96,7 @@ class Proxy:
         self.mode = mode
         self.delay = self.delay if delay is None else delay
         self._fates = random.Random(self._seed)
+        self._stalls = itertools.cycle(STALLS)
         if mode in ("hang", "black_hole"):
             self._flowing.clear()
         else:
@@ -232,8 +234,7 @@ class Proxy:
 
     def _stall(self) -> float:
         """For how long the next request is held."""
-        held, part = self._fates.random() < STALLED, self._fates.random()
-        return STALLS[0] * (STALLS[1] / STALLS[0]) ** part if held else 0.0
+        return next(self._stalls) if self._fates.random() < STALLED else 0.0
 
     async def _deliver(self, chunks: _Chunks, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
         while True:

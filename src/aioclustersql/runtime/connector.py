@@ -16,6 +16,7 @@ import anyio
 from .. import events
 from ..errors import AllNodesFailed, ClusterError, ConnectTimeout, NoNodeAvailable, NotOpen, WrongLoop
 from ..node import Wants
+from ..policy.backoff import backoff
 from ..policy.racing import HedgeBudget, Reason
 from .attempt import Attempt, LoginRequest, Opened
 from .choice import Choice, Stagger
@@ -32,8 +33,6 @@ __all__ = ["Connector"]
 C = TypeVar("C")
 
 
-RETRY_FIRST, RETRY_MAX = 0.05, 1.0
-"""`wait=True` pauses for a random part of 0.05 * 2^n seconds, up to 1, between its races (full jitter)."""
 CALM = 2
 """With more callers at once hardly anything is logged in for learning alone: a burst makes the logins it needs and few more."""
 GATE = 0.5
@@ -186,7 +185,6 @@ class Connector(Generic[C]):
     ) -> Opened[C]:
         """Race again, after a pause, until one is won or the deadline passes; at once when time heals nothing."""
         began = loop.time()
-        pause = RETRY_FIRST
         while True:
             try:
                 return await self._race(request, deadline, stop, loop)
@@ -194,8 +192,7 @@ class Connector(Generic[C]):
                 if self._is_permanent(exc):
                     raise
                 now = loop.time()
-                nap = pause * self._registry.rng.random()
-                pause = min(2 * pause, RETRY_MAX)
+                nap = backoff(now - began, self._registry.rng)
                 if now + nap >= deadline:
                     await self._sleep(deadline - now, stop)
                     errors = exc.errors if isinstance(exc, AllNodesFailed) else {}

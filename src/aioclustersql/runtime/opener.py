@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
+from ..policy.backoff import backoff
 from ..policy.demand import drain_time, logins_due, reconsider_at
 from ..policy.leasing import Offer, Serving, next_to_open, worth
 from ..policy.ledger import Book, Slot, State
@@ -32,8 +33,6 @@ __all__ = ["Opener"]
 
 C = TypeVar("C")
 
-REST_FIRST, REST_MAX = 0.05, 0.5
-"""After a failed login its node rests for a random part of 0.05 * 2^n seconds, up to 0.5 (full jitter)."""
 SLOW = 2.0
 """A login that takes so many times as long as those on its node do (and 250 ms at least) is not counted on any more."""
 _TICK = 1e-6
@@ -64,8 +63,9 @@ class Opener(Generic[C]):
         self._logins: dict[Attempt[C], _Login] = {}
         self.errors: dict[str, Failed] = {}
         """How the last login on a node failed, until one succeeds."""
-        self._failures: dict[str, int] = {}
+        self._failing_since: dict[str, float] = {}
         self._rests: dict[str, float] = {}
+        """Until when no login begins on a node, after one that failed."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
         """When the timer fires; uvloop's do not tell where that is at once."""
@@ -127,7 +127,7 @@ class Opener(Generic[C]):
     def changed(self, member: Member[C]) -> None:
         """Something else is known of a node: it need not rest any longer. Of one that was removed nothing is known any more."""
         self._rests.pop(member.name, None)
-        self._failures.pop(member.name, None)
+        self._failing_since.pop(member.name, None)
         if not self._pool.registry.is_current(member):
             self.errors.pop(member.name, None)
 
@@ -267,7 +267,7 @@ class Opener(Generic[C]):
 
     def _succeeded(self, login: _Login, opened: Opened[C]) -> None:
         pool, member = self._pool, opened.member
-        for known in (self.errors, self._failures, self._rests):
+        for known in (self.errors, self._failing_since, self._rests):
             known.pop(member.name, None)
         if login.generation == login.book.generation:
             member.counters.connections += 1
@@ -291,9 +291,9 @@ class Opener(Generic[C]):
         self.go_on()
 
     def _rest(self, name: str) -> None:
-        failures = self._failures[name] = self._failures.get(name, 0) + 1
-        pause = min(REST_FIRST * 2.0 ** min(failures - 1, 10), REST_MAX)
-        self._rests[name] = self._loop.time() + pause * self._pool.registry.rng.random()
+        now = self._loop.time()
+        failing_for = now - self._failing_since.setdefault(name, now)
+        self._rests[name] = now + backoff(failing_for, self._pool.registry.rng)
 
     def go_on(self) -> None:
         """A login has ended: others may begin."""
