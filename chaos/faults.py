@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from chaos.crowd import CROWD, Crowd
+from chaos.crowd import MYSQL, POSTGRES, Crowd
 from chaos.engine import Engine, Galera
 from chaos.gauge import Gauge
 from tests.servers.proxy import Mode, Proxy
@@ -21,10 +21,6 @@ __all__ = ["FAULTS", "NETWORK", "UNDONE_BY", "World"]
 
 _DELAY = 0.005
 """Seconds added to each way: 20 times what a question takes through an idle proxy."""
-_CROWDING, _CROWDED_OUT = 0.03, 5.0
-"""Seconds that strangers are given for the connections of those who were thrown out, and in which they have to have them all."""
-_LOOKS = 3
-"""So often in a row nobody else may be there: a login that is under way shows only when it is done."""
 
 
 @dataclass(slots=True)
@@ -44,6 +40,11 @@ class World:
     def is_galera(self) -> bool:
         """Whether all nodes take writes."""
         return isinstance(self.engine, Galera)
+
+    async def disperse(self) -> None:
+        """Let no crowd outlast the scene, however that ended."""
+        for crowd in self.crowds.values():
+            await crowd.leave()
 
     async def network(self, node: Any, mode: Mode, delay: float | None = None, *, drop: bool = False) -> None:
         """Let a node's proxy behave so, if it has one; `drop` resets what is open."""
@@ -125,36 +126,16 @@ def _setting(galera: tuple[str, str], postgres: tuple[str, str] | None = None) -
     return change
 
 
-_POSTGRES_CLIENTS = f"from pg_stat_activity where usename = 'app' and application_name <> '{CROWD}'"
-_GALERA_CLIENTS = "FROM information_schema.processlist WHERE user = 'plain'"
-
-
 async def _kill_sessions(world: World, node: Any) -> None:
     if world.is_galera:
-        await asyncio.to_thread(node.sql, "KILL CONNECTION USER plain")
+        await asyncio.to_thread(node.sql, MYSQL.kill)
     else:
-        await asyncio.to_thread(node.sql, f"select pg_terminate_backend(pid) {_POSTGRES_CLIENTS}", database="template1")
-
-
-async def _sessions(world: World, node: Any) -> int:
-    """How many the clients have on a node."""
-    if world.is_galera:
-        rows = await asyncio.to_thread(node.sql, f"SELECT COUNT(*) {_GALERA_CLIENTS}")
-    else:
-        rows = await asyncio.to_thread(node.sql, f"select count(*) {_POSTGRES_CLIENTS}", database="template1")
-    return int(rows[0][0])
+        await asyncio.to_thread(node.sql, POSTGRES.kill, database="template1")
 
 
 async def _exhaust(world: World, node: Any) -> None:
-    """Strangers come until they have every connection: who was quick enough to have one again is thrown out again."""
-    crowd = world.crowds[node.name] = Crowd(node, mysql=world.is_galera)
-    await crowd.come()
-    async with asyncio.timeout(_CROWDED_OUT):
-        alone = 0
-        while alone < _LOOKS:
-            await _kill_sessions(world, node)
-            await asyncio.sleep(_CROWDING)
-            alone = 0 if await _sessions(world, node) else alone + 1
+    world.crowds[node.name] = Crowd(node, mysql=world.is_galera)
+    await world.crowds[node.name].come()
 
 
 async def _release(world: World, node: Any) -> None:

@@ -100,6 +100,7 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
     engine, loop = store.engine, asyncio.get_running_loop()
     seen, world = Seen(engine, scene), World(engine)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(world.disperse)
         if scene.proxied:
             for node in engine.nodes:
                 proxy = Proxy((node.host, node.port), source=engine.source, seed=f"{scene.name}, {node.name}")
