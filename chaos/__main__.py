@@ -7,8 +7,9 @@ import itertools
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,10 +22,12 @@ from chaos.scenes import SCENES, Scene, scenes
 from chaos.servers import servers_for
 from chaos.stage import play
 from chaos.tell import tell
+from chaos.wire import Wire, wired
 
 __all__ = ["main"]
 
 _OUT = Path("chaos-results")
+_NODES = 3
 _WIDTH = 180
 """Columns of the table where no terminal says how many it has."""
 
@@ -36,14 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("aioclustersql").setLevel(logging.CRITICAL)  # what it says of the faults is in the table
     results: list[Result] = []
     failed = 0
-    for engine, played in _chosen(chosen.engine or ENGINES, tuple(chosen.scene)):
-        for result in _run(engine, played, chosen, console):
-            if result is None:
-                failed += 1
-            else:
-                results.append(result)
-                _write(chosen.json or _OUT / "chaos.json", results)  # hours of work survive what comes next
-        console.print(table(engine, [result for result in results if result.engine == engine]))
+    with wired(_NODES) as wire:
+        where = {**about(), "cables": wire is not None}
+        for engine, played in _chosen(chosen.engine or ENGINES, tuple(chosen.scene)):
+            for result in _run(engine, played, chosen, console, wire):
+                if result is None:
+                    failed += 1
+                else:
+                    results.append(result)
+                    _write(chosen.json or _OUT / "chaos.json", where, results)  # hours of work survive what comes next
+            console.print(table(engine, [result for result in results if result.engine == engine]))
     console.print(*verdict(results), sep="\n", markup=False)
     return 1 if failed or any(result.complaints for result in results) else 0
 
@@ -54,7 +59,9 @@ def _chosen(engines: Sequence[str], words: tuple[str, ...]) -> list[tuple[str, t
     return [(engine, scenes(engine, words)) for engine in having or engines]
 
 
-def _run(engine: str, played: tuple[Scene, ...], chosen: argparse.Namespace, console: Console) -> Iterator[Result | None]:
+def _run(
+    engine: str, played: tuple[Scene, ...], chosen: argparse.Namespace, console: Console, wire: Wire | None
+) -> Iterator[Result | None]:
     """All rounds of all scenes; in each play, one client after another on the same servers. None: one could not be played."""
     known = clients(engine)
     names = [name for name in known if not chosen.client or any(word in name for word in chosen.client)]
@@ -69,25 +76,25 @@ def _run(engine: str, played: tuple[Scene, ...], chosen: argparse.Namespace, con
                 for play_of_it, name in itertools.product(scene.plays, names):
                     if name in TUNED and not scene.nothing_fails:
                         continue
-                    result, mark = _play(face, play_of_it, known[name], number)
+                    result, mark = _play(face, play_of_it, known[name], number, wire)
                     first = face.nodes[play_of_it.acts[0].on].name
                     console.print(f"{engine}, {scene.name} ({first}), {name}: {mark}", markup=False)
                     yield result
 
 
-def _play(face: Engine, scene: Scene, make: Callable[[], Client], number: int) -> tuple[Result | None, str]:
+def _play(face: Engine, scene: Scene, make: Callable[[], Client], number: int, wire: Wire | None) -> tuple[Result | None, str]:
     """One client in one scene, and how to say it."""
     try:
         client = make()
-        (result,) = tell(play(face, scene, [client]), [client], number)
+        (result,) = tell(play(face, scene, [client], wire=wire), [client], number)
     except Exception as error:  # noqa: BLE001 - the next scene begins with whole servers
         return None, f"COULD NOT BE PLAYED: {error!r}"
     return result, "; ".join(result.complaints) or "ok"
 
 
-def _write(path: Path, results: list[Result]) -> None:
+def _write(path: Path, where: Mapping[str, Any], results: list[Result]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"about": about(), "results": [each.as_dict() for each in results]}, indent=1) + "\n")
+    path.write_text(json.dumps({"about": where, "results": [each.as_dict() for each in results]}, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

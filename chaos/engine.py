@@ -55,7 +55,7 @@ class Engine(ABC):
         """The first column of the first row."""
 
     @abstractmethod
-    def user_url(self, port: int) -> str:
+    def user_url(self, port: int, host: str = "127.0.0.1") -> str:
         """The same for an application's user, who has no administrator's rights."""
 
     def urls(self, ports: Mapping[str, int] | None = None) -> dict[str, str]:
@@ -103,8 +103,8 @@ class Galera(Engine):
     def dsn(self, port: int, *, host: str = "127.0.0.1", user: str | None = None, database: str | None = None) -> str:
         return f"mysql://{user or 'root'}@{host}:{port}/{database or 'test'}"
 
-    def user_url(self, port: int) -> str:
-        return f"mysql://plain:{PASSWORDS['plain']}@127.0.0.1:{port}/test"
+    def user_url(self, port: int, host: str = "127.0.0.1") -> str:
+        return f"mysql://plain:{PASSWORDS['plain']}@{host}:{port}/test"
 
     async def logins(self, node: Any) -> int:
         rows = await self._ask(node, "SHOW GLOBAL STATUS LIKE 'Connections'")
@@ -153,8 +153,8 @@ class Postgres(Engine):
     def dsn(self, port: int, *, host: str = "127.0.0.1", user: str | None = None, database: str | None = None) -> str:
         return f"postgresql://{user or 'postgres'}@{host}:{port}/{database or 'postgres'}"
 
-    def user_url(self, port: int) -> str:
-        return f"postgresql://app@127.0.0.1:{port}/postgres"
+    def user_url(self, port: int, host: str = "127.0.0.1") -> str:
+        return f"postgresql://app@{host}:{port}/postgres"
 
     async def logins(self, node: Any) -> int:
         return int((await asyncio.to_thread(node.sql, self._LOGINS, database="template1"))[0][0])

@@ -15,6 +15,7 @@ import asyncpg
 from chaos.crowd import MYSQL, POSTGRES, Crowd
 from chaos.engine import Engine, Galera
 from chaos.gauge import Gauge
+from chaos.wire import Wire
 from tests.servers.proxy import Mode, Proxy
 
 __all__ = ["FAULTS", "NETWORK", "UNDONE_BY", "World"]
@@ -31,6 +32,8 @@ class World:
     proxies: dict[str, Proxy] = field(default_factory=dict)
     """By node; none where the clients come straight to the servers."""
     crowds: dict[str, Crowd] = field(default_factory=dict)
+    wire: Wire | None = None
+    """It is between the proxies and their clients, where there is one."""
     gauge: Gauge | None = None
     """It goes to a promoted standby at once, and so sees what a first login there takes."""
     promoted: float | None = None
@@ -78,7 +81,10 @@ async def _thaw(world: World, node: Any) -> None:
 
 
 async def _black_hole(world: World, node: Any) -> None:
-    await world.network(node, "black_hole")
+    if world.wire is None:
+        await world.network(node, "black_hole")
+    else:
+        await asyncio.to_thread(world.wire.pull, world.engine.nodes.index(node))
 
 
 async def _refuse(world: World, node: Any) -> None:
@@ -98,6 +104,8 @@ async def _stalls(world: World, node: Any) -> None:
 
 
 async def _clear(world: World, node: Any) -> None:
+    if world.wire is not None:
+        await asyncio.to_thread(world.wire.plug, world.engine.nodes.index(node))
     await world.network(node, "ok")
 
 

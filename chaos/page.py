@@ -90,7 +90,9 @@ def picture(engine: str, scene: str) -> str:
 
 def _measured(about: Mapping[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
-    return f"Measured with Python {about['python']} on {about['cores']} cores, servers and clients together; {packages}.\n"
+    hole = "a cable that is pulled, in a network of namespaces" if about["cables"] else "a proxy that swallows everything"
+    with_what = f"with Python {about['python']} on {about['cores']} cores, servers and clients together; {packages}"
+    return f"Measured {with_what}. A black hole is {hole}.\n"
 
 
 def _table(engine: str, clients: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from chaos.bounds import Moments
@@ -23,6 +24,7 @@ from chaos.load import Kind, Load, load
 from chaos.result import Kept
 from chaos.scenes import Scene
 from chaos.store import Store, store_of
+from chaos.wire import Wire
 from tests.servers.proxy import Proxy
 
 __all__ = ["TASKS", "Seen", "play"]
@@ -62,10 +64,19 @@ class Seen:
     left: Kept = field(default_factory=lambda: Kept(0, 0, 0, closing=False, reported=()))
 
 
-def play(engine: Engine, scene: Scene, clients: Sequence[Client], *, tasks: int = TASKS, before: float = BEFORE) -> Seen:
+def play(
+    engine: Engine,
+    scene: Scene,
+    clients: Sequence[Client],
+    *,
+    tasks: int = TASKS,
+    before: float = BEFORE,
+    wire: Wire | None = None,
+) -> Seen:
     """Play a scene for these clients, all at once, on whole servers; heal the servers afterwards. Blocks.
 
-    `tasks`: of each client, so many that write and so many that read. `before`: seconds of load before the first act.
+    `tasks`: of each client, so many that write and so many that read. `before`: seconds of load before the first act. `wire`: a
+    cable for each node, which a black hole pulls; without it a proxy does it.
     """
     store = store_of(engine, "chaos")
     if scene.synchronous:
@@ -73,16 +84,16 @@ def play(engine: Engine, scene: Scene, clients: Sequence[Client], *, tasks: int 
     store.create()
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_guarded(store, scene, clients, tasks, before))
+            return runner.run(_guarded(store, World(engine, wire=wire), scene, clients, tasks, before))
     finally:
         engine.servers.heal()
 
 
-async def _guarded(store: Store, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
+async def _guarded(store: Store, world: World, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
     reported: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(_in_words(context)))
     counted, opened = await aborted(store.engine), sockets()
-    seen = await _perform(store, scene, clients, tasks, before)
+    seen = await _perform(store, world, scene, clients, tasks, before)
     sessions = await _settled(store.engine.total_sessions, 0)
 
     async def open_now() -> int:
@@ -96,17 +107,16 @@ async def _guarded(store: Store, scene: Scene, clients: Sequence[Client], tasks:
     return seen
 
 
-async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
+async def _perform(store: Store, world: World, scene: Scene, clients: Sequence[Client], tasks: int, before: float) -> Seen:
     engine, loop = store.engine, asyncio.get_running_loop()
-    seen, world = Seen(engine, scene), World(engine)
+    seen = Seen(engine, scene)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(world.disperse)
         if scene.proxied:
-            for node in engine.nodes:
-                proxy = Proxy((node.host, node.port), source=engine.source, seed=f"{scene.name}, {node.name}")
+            for node, proxy in zip(engine.nodes, _proxies(world, scene), strict=True):
                 world.proxies[node.name] = await stack.enter_async_context(proxy)
-        ports = {node.name: world.proxies[node.name].port if scene.proxied else node.port for node in engine.nodes}
-        urls = {name: engine.user_url(port) for name, port in ports.items()}
+        doors = {node.name: world.proxies.get(node.name, node) for node in engine.nodes}
+        urls = {name: engine.user_url(door.port, door.host) for name, door in doors.items()}
         seen.gauge = world.gauge = await stack.enter_async_context(gauge(store, _witness(engine, scene)))
         for client in clients:
             async with asyncio.timeout(_OPEN):
@@ -128,6 +138,16 @@ async def _perform(store: Store, scene: Scene, clients: Sequence[Client], tasks:
             seen.login = seen.gauge.writer.login(hurt, ended)
         await _let_go(engine, scene)
     return seen
+
+
+def _proxies(world: World, scene: Scene) -> Iterator[Proxy]:
+    """One before each node, at the end of its cable if it has one."""
+    for place, node in enumerate(world.engine.nodes):
+        to, source, seed = (node.host, node.port), world.engine.source, f"{scene.name}, {node.name}"
+        if world.wire is None:
+            yield Proxy(to, source=source, seed=seed)
+        else:
+            yield Proxy(to, source=source, seed=seed, host=world.wire.host(place), within=partial(world.wire.at, place))
 
 
 async def _act(seen: Seen, world: World) -> None:

@@ -21,7 +21,7 @@ def data(ours: float, theirs: float, *, never: bool = False) -> dict[str, Any]:
         "aioclustersql run": {**row, "writes": fine, "reads": {**fine, "longest": ours}},
         "another": {**row, "writes": fine, "reads": {**fine, "longest": theirs, "open": never}},
     }
-    about = {"python": "3.13.0", "cores": 2, "packages": {"asyncpg": "1.0"}}
+    about = {"python": "3.13.0", "cores": 2, "packages": {"asyncpg": "1.0"}, "cables": True}
     return {"about": about, "engines": {"postgres": {"primary reset": {"what": "Reset pg1", "clients": clients}}}}
 
 

@@ -18,7 +18,8 @@ import itertools
 import random
 import socket
 import struct
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -39,7 +40,8 @@ _Chunks = asyncio.Queue[tuple[float, bytes | None]]
 class Proxy:
     """Forwards to `upstream`, from the address `source`; `async with` starts and stops it.
 
-    `seed`: in the mode `stalls` the same requests are held each time, by their order of arrival, and for as long.
+    `within`: its port is opened in this context, for one that is in another network. `seed`: in the mode `stalls` the same
+    requests are held each time, by their order of arrival, and for as long.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Proxy:
         delay: float = 0.0,
         mode: Mode | None = None,
         host: str = "127.0.0.1",
+        within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
         seed: str | None = None,
     ) -> None:
         self.upstream = upstream
         self.source = source
         self.host = host
+        self.within = within
         self.port = 0
         self.delay = delay
         self.mode: Mode = mode or ("delay" if delay else "ok")
@@ -84,7 +88,8 @@ class Proxy:
         return len(self._open)
 
     async def __aenter__(self) -> Self:
-        self.port = _find_port(self.host)
+        with self.within():
+            self.port = _find_port(self.host)
         await self.set_mode(self.mode)
         return self
 
@@ -135,7 +140,8 @@ class Proxy:
             await asyncio.sleep(0)
 
     def _bind(self) -> socket.socket:
-        listener = socket.socket()
+        with self.within():
+            listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self.host, self.port))
         listener.setblocking(False)
