@@ -86,7 +86,7 @@ def _play(face: Engine, scene: Scene, make: Callable[[], Client], number: int, w
     """One client in one scene, and how to say it."""
     try:
         client = make()
-        (result,) = tell(play(face, scene, [client], wire=wire), [client], number)
+        (result,) = tell(play(face, scene, [client], wire=wire, number=number), [client], number)
     except Exception as error:  # noqa: BLE001 - the next scene begins with whole servers
         return None, f"COULD NOT BE PLAYED: {error!r}"
     return result, "; ".join(result.complaints) or "ok"

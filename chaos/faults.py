@@ -34,6 +34,8 @@ class World:
     crowds: dict[str, Crowd] = field(default_factory=dict)
     wire: Wire | None = None
     """It is between the proxies and their clients, where there is one."""
+    seed: str = ""
+    """Tells which requests the proxies hold when they do."""
     gauge: Gauge | None = None
     """It goes to a promoted standby at once, and so sees what a first login there takes."""
     promoted: float | None = None

@@ -55,9 +55,9 @@ the cluster itself stalled in the same run, for writes and for reads, is first t
 
 - `aioclustersql connect`, which logs in for each unit, with the others that do; a pool's users share the first connection that
   is open again.
-- Where single requests stall, nothing fails, and how long to wait is a matter of choice. There `aioclustersql run, tuned`, which
-  rather has an error after a second, is compared with all, and ours with its defaults, which waits, with the others' defaults.
-  Each client's requests meet the same stalls, by their order of arrival at a node.
+- Where single requests stall, nothing fails, and how long to wait is a matter of choice. `aioclustersql acquire, tuned`, which
+  would rather have an error after a second, is compared with all, and ours with its defaults, which waits, with the others'
+  defaults. Each client's requests meet the same stalls, by their order of arrival at a node.
 - Where one of two standbys is hurt, each is in turn, and the worse is shown: who reads from one node only notices nothing when
   it is the other that is hurt.
 - Where a server's connections are exhausted, the strangers go on until the clients have none left, so that nobody is spared by

@@ -72,19 +72,21 @@ def play(
     tasks: int = TASKS,
     before: float = BEFORE,
     wire: Wire | None = None,
+    number: int = 1,
 ) -> Seen:
     """Play a scene for these clients, all at once, on whole servers; heal the servers afterwards. Blocks.
 
     `tasks`: of each client, so many that write and so many that read. `before`: seconds of load before the first act. `wire`: a
-    cable for each node, which a black hole pulls; without it a proxy does it.
+    cable for each node, which a black hole pulls; without it a proxy does it. `number`: the round; others stall other requests.
     """
     store = store_of(engine, "chaos")
+    world = World(engine, wire=wire, seed=f"{scene.name}, {number}")
     if scene.synchronous:
         engine.servers.primary.set(synchronous_standby_names="2 (pg2, pg3)")
     store.create()
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_guarded(store, World(engine, wire=wire), scene, clients, tasks, before))
+            return runner.run(_guarded(store, world, scene, clients, tasks, before))
     finally:
         engine.servers.heal()
 
@@ -143,7 +145,7 @@ async def _perform(store: Store, world: World, scene: Scene, clients: Sequence[C
 def _proxies(world: World, scene: Scene) -> Iterator[Proxy]:
     """One before each node, at the end of its cable if it has one."""
     for place, node in enumerate(world.engine.nodes):
-        to, source, seed = (node.host, node.port), world.engine.source, f"{scene.name}, {node.name}"
+        to, source, seed = (node.host, node.port), world.engine.source, f"{world.seed}, {node.name}"
         if world.wire is None:
             yield Proxy(to, source=source, seed=seed)
         else:

@@ -81,7 +81,7 @@ def test_who_logs_in_for_each_unit_is_compared_with_its_like() -> None:
 
 
 def test_where_ours_is_there_with_time_outs_too_only_that_is_compared_with_who_has_them() -> None:
-    ours, tuned = "aioclustersql run", "aioclustersql run, tuned"
+    ours, tuned = "aioclustersql run", "aioclustersql acquire, tuned"
     page = with_clients(**{ours: 3.0, tuned: 1.2, "asyncpg pool, multi-host": 3.0, "asyncpg pool, multi-host, tuned": 1.0})
     assert (cell(page, ours, 2), cell(page, tuned, 2)) == ("3.00", "1.20 *")
     page = with_clients(**{ours: 3.0, "asyncpg pool, multi-host": 3.0, "asyncpg pool, multi-host, tuned": 1.0})

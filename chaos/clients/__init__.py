@@ -21,7 +21,7 @@ _OURS: Mapping[str, str] = {
     "aioclustersql connect": "chaos.clients.ours:Connect",
 }
 
-_OURS_TUNED, _TUNED_RUN = "aioclustersql run, tuned", "chaos.clients.ours:TunedRun"
+_OURS_TUNED, _TUNED = "aioclustersql acquire, tuned", "chaos.clients.ours:TunedAcquire"
 _OTHER_DRIVERS: Mapping[str, str] = {"galera": "asyncmy", "postgres": "psycopg"}
 
 OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values()), _OURS_TUNED])
@@ -39,7 +39,7 @@ def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
     ours = {name: partial(_make, where, engine) for name, where in _OURS.items()}
     other = _OTHER_DRIVERS[engine]
     run = "aioclustersql run"
-    further = {f"{run}, {other}": partial(_make, _OURS[run], engine, other), _OURS_TUNED: partial(_make, _TUNED_RUN, engine)}
+    further = {f"{run}, {other}": partial(_make, _OURS[run], engine, other), _OURS_TUNED: partial(_make, _TUNED, engine)}
     return {**ours, **further, **peers(engine)}
 
 

@@ -17,7 +17,7 @@ from aioclustersql.node import Health
 from aioclustersql.policy.retry import Action, Phase, action
 from chaos.statements import DRIVERS, STATEMENTS
 
-__all__ = ["Acquire", "Connect", "Ours", "Run", "Transaction", "TunedRun"]
+__all__ = ["Acquire", "Connect", "Ours", "Run", "Transaction", "TunedAcquire"]
 
 
 class Ours(ABC):
@@ -26,8 +26,6 @@ class Ours(ABC):
     name: str
     alone = False
     """Whether a statement that gets no answer may have been carried out: it is its own COMMIT."""
-    run_timeout = 30.0
-    """The cluster's default."""
 
     def __init__(self, engine: str, driver: str | None = None) -> None:
         if driver is not None:
@@ -39,7 +37,7 @@ class Ours(ABC):
         self._unwell: list[tuple[str, float]] = []
 
     async def open(self, urls: Mapping[str, str], table: str) -> None:
-        self.use(Cluster(urls, driver=self._driver, connect_options=self._options, run_timeout=self.run_timeout), table)
+        self.use(Cluster(urls, driver=self._driver, connect_options=self._options), table)
         await self.cluster.open()
 
     def use(self, cluster: Cluster[Any], table: str) -> Self:
@@ -104,17 +102,6 @@ class Run(Ours):
         return isinstance(error, TransactionOutcomeUnknown)
 
 
-class TunedRun(Run):
-    """`run` with a second for all that it tries, as the peers that are called tuned have: then rather an error."""
-
-    name = "aioclustersql run, tuned"
-    run_timeout = 1.0
-
-    def explained(self, error: BaseException) -> bool:
-        """Also that the second is over."""
-        return isinstance(error, TimeoutError) or super().explained(error)
-
-
 class Transaction(Ours):
     """`transaction`: a block with BEGIN and COMMIT, run once."""
 
@@ -142,6 +129,27 @@ class Acquire(Ours):
     async def read(self) -> None:
         async with self._reader.acquire() as conn:
             await self._read(conn)
+
+
+class TunedAcquire(Acquire):
+    """`acquire` with a second for all of it, as the peers that are called tuned have: then rather an error."""
+
+    name = "aioclustersql acquire, tuned"
+
+    async def append(self, key: str) -> None:
+        async with asyncio.timeout(1.0):
+            await super().append(key)
+
+    async def read(self) -> None:
+        async with asyncio.timeout(1.0):
+            await super().read()
+
+    def unknown(self, error: BaseException) -> bool:
+        return isinstance(error, TimeoutError) or super().unknown(error)
+
+    def explained(self, error: BaseException) -> bool:
+        """Also that the second is over."""
+        return isinstance(error, TimeoutError) or super().explained(error)
 
 
 class Connect(Ours):

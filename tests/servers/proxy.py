@@ -4,7 +4,8 @@ It needs a loop in real time. Modes, changeable at any time with `set_mode`:
 
 - `ok`: forwards at once;
 - `delay`: forwards, both ways, `delay` seconds later;
-- `stalls`: forwards at once, but holds one in a hundred requests, by turns for 50 ms, 0.4 s and 3 s;
+- `stalls`: forwards at once, but holds one in a hundred requests, by turns for 50 ms, 0.4 s and 3 s, and never two of one
+  connection soon after one another: a unit of work meets one at most;
 - `hang`: accepts and forwards nothing, on open connections either, until another mode lets everything through;
 - `refuse`: the port is closed; open connections go on;
 - `reset`: accepts and resets at once; open connections go on (`drop` resets those);
@@ -31,6 +32,8 @@ PORTS = range(20000, 30000)
 STALLED = 0.01
 STALLS = (0.05, 0.4, 3.0)
 """The part of requests that the mode `stalls` holds, and for how many seconds: by turns, so that few stalls hold all of these."""
+CALM = 20
+"""So many requests of a connection at least are not held after one that was."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _Chunks = asyncio.Queue[tuple[float, bytes | None]]
@@ -243,10 +246,13 @@ class Proxy:
         return next(self._stalls) if self._fates.random() < STALLED else 0.0
 
     async def _deliver(self, chunks: _Chunks, writer: asyncio.StreamWriter, client: asyncio.StreamWriter) -> None:
+        calm = CALM
         while True:
             read_at, data = await chunks.get()
             if self.mode == "stalls" and writer is not client and data:
-                await asyncio.sleep(self._stall())
+                stall = self._stall() if calm >= CALM else 0.0
+                calm = 0 if stall else calm + 1
+                await asyncio.sleep(stall)
             await self._may_flow(read_at)
             if data is None:
                 _reset(writer)
