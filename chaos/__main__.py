@@ -19,7 +19,7 @@ from chaos.engine import ENGINES, Engine
 from chaos.report import about, table, verdict
 from chaos.result import Result
 from chaos.scenes import SCENES, Scene, scenes
-from chaos.servers import servers_for
+from chaos.servers import NODES, servers_for
 from chaos.stage import play
 from chaos.tell import tell
 from chaos.wire import Wire, wired
@@ -27,7 +27,6 @@ from chaos.wire import Wire, wired
 __all__ = ["main"]
 
 _OUT = Path("chaos-results")
-_NODES = 3
 _WIDTH = 180
 """Columns of the table where no terminal says how many it has."""
 
@@ -39,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("aioclustersql").setLevel(logging.CRITICAL)  # what it says of the faults is in the table
     results: list[Result] = []
     failed = 0
-    with wired(_NODES) as wire:
+    with wired(NODES) as wire:
         where = {**about(), "cables": wire is not None}
         for engine, played in _chosen(chosen.engine or ENGINES, tuple(chosen.scene)):
             for result in _run(engine, played, chosen, console, wire):

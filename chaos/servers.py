@@ -9,8 +9,10 @@ from aioclustersql.demo.postgres import PostgresCluster
 from chaos.engine import Engine, Galera, Postgres
 from tests.servers.galera import GaleraCluster, PortInUse, ServerError
 
-__all__ = ["servers_for"]
+__all__ = ["NODES", "servers_for"]
 
+NODES = 3
+"""Of either cluster."""
 _PORTS = range(3461, 3561, 10)
 
 
@@ -32,7 +34,7 @@ def servers_for(engine: str, *, slow_evs: bool = False) -> Iterator[Engine]:
 
 def _started(slow_evs: bool) -> GaleraCluster:
     for first in _PORTS:
-        cluster = GaleraCluster(range(first, first + 3), default_evs=slow_evs, max_connections=80)
+        cluster = GaleraCluster(range(first, first + NODES), default_evs=slow_evs, max_connections=80)
         try:
             cluster.start()
         except PortInUse:

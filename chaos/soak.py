@@ -22,9 +22,10 @@ import psutil
 from chaos.clients import OURS, TUNED, clients
 from chaos.engine import ENGINES, Engine
 from chaos.scenes import SCENES, Scene, in_turn
-from chaos.servers import servers_for
+from chaos.servers import NODES, servers_for
 from chaos.stage import play
 from chaos.tell import tell
+from chaos.wire import Wire, wired
 
 __all__ = ["Footprint", "chapter", "grown", "main"]
 
@@ -80,10 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
     footprints: list[Footprint] = []
     failed = False
     with ExitStack() as stack:
+        wire = stack.enter_context(wired(NODES))
         faces = {engine: stack.enter_context(servers_for(engine)) for engine in ENGINES}
         for number in numbers:
             engine, scene = chapter(chosen.seed, number)
-            complaints = _play(faces[engine], scene)
+            complaints = _play(faces[engine], scene, wire)
             failed |= bool(complaints)
             footprints.append(_footprint())
             needs = f"{footprints[-1].memory / 2**20:.0f} MiB, {footprints[-1].descriptors} descriptors"
@@ -94,11 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed or growth else 0
 
 
-def _play(face: Engine, scene: Scene) -> list[str]:
+def _play(face: Engine, scene: Scene, wire: Wire | None) -> list[str]:
     """What was broken, in words, with what there is to see of it."""
     ours = [make() for name, make in clients(face.name).items() if name in OURS - TUNED]
     try:
-        told = list(tell(play(face, scene, ours, tasks=_TASKS), ours))
+        told = list(tell(play(face, scene, ours, tasks=_TASKS, wire=wire), ours))
     except Exception as error:  # noqa: BLE001 - the next chapter begins with whole servers
         first, *_ = str(error).splitlines() or [""]
         return [f"COULD NOT BE PLAYED: {type(error).__name__}: {first}"]
