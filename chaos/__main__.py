@@ -72,11 +72,11 @@ def _run(
             continue
         with servers_for(engine, slow_evs=slow) as face:
             for number, scene in itertools.product(range(1, chosen.rounds + 1), lot):
-                for play_of_it, name in itertools.product(scene.plays, names):
+                for turn, name in itertools.product(scene.plays, names):
                     if name in TUNED and not scene.nothing_fails:
                         continue
-                    result, mark = _play(face, play_of_it, known[name], number, wire)
-                    first = face.nodes[play_of_it.acts[0].on].name
+                    result, mark = _play(face, turn, known[name], number, wire)
+                    first = face.nodes[turn.acts[0].on].name
                     console.print(f"{engine}, {scene.name} ({first}), {name}: {mark}", markup=False)
                     yield result
 

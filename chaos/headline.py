@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.clients import OURS
-from chaos.clients.peers import TUNED
+from chaos.clients.peers import TUNED_SUFFIX
 
 __all__ = ["README", "into"]
 
@@ -41,7 +41,7 @@ def _table(engines: Mapping[str, Any]) -> Iterator[str]:
     for engine, (scene, fault) in _SCENES.items():
         clients = engines.get(engine, {}).get(scene, {}).get("clients", {})
         for name, row in clients.items():
-            if name == _OURS or (name not in OURS and f"{name}{TUNED}" not in clients):
+            if name == _OURS or (name not in OURS and f"{name}{TUNED_SUFFIX}" not in clients):
                 waits = f"{_wait(row['reads'])} | {_wait(row['writes'])}"
                 yield f"| {fault} | {name} | {waits} | {sum(row['errors'].values())} | {row['lost']} |"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.clients import FRESH, OURS, TUNED
-from chaos.clients.peers import TUNED as PEER_TUNED
+from chaos.clients.peers import TUNED_SUFFIX
 from chaos.headline import README, into
 from chaos.result import Result
 from chaos.stage import PAUSE
@@ -147,7 +147,7 @@ def _others(name: str, clients: Mapping[str, Mapping[str, Any]]) -> list[Mapping
     return [
         row
         for other, row in clients.items()
-        if other not in OURS and (other in FRESH or name not in FRESH) and not (waits and other.endswith(PEER_TUNED))
+        if other not in OURS and (other in FRESH or name not in FRESH) and not (waits and other.endswith(TUNED_SUFFIX))
     ]
 
 

@@ -14,20 +14,20 @@ from chaos.clients.peers import LOGS_IN, peers
 
 __all__ = ["FRESH", "OURS", "TUNED", "clients"]
 
-_OURS: Mapping[str, str] = {
+_OURS: dict[str, str] = {
     "aioclustersql run": "chaos.clients.ours:Run",
     "aioclustersql transaction": "chaos.clients.ours:Transaction",
     "aioclustersql acquire": "chaos.clients.ours:Acquire",
     "aioclustersql connect": "chaos.clients.ours:Connect",
 }
 
-_OURS_TUNED, _TUNED = "aioclustersql acquire, tuned", "chaos.clients.ours:TunedAcquire"
+_TUNED: dict[str, str] = {"aioclustersql acquire, tuned": "chaos.clients.ours:TunedAcquire"}
 _OTHER_DRIVERS: Mapping[str, str] = {"galera": "asyncmy", "postgres": "psycopg"}
 
-OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values()), _OURS_TUNED])
+OURS = frozenset([*_OURS, *(f"aioclustersql run, {driver}" for driver in _OTHER_DRIVERS.values()), *_TUNED])
 """The names of our own clients: the ones that have to keep the bounds."""
 
-TUNED = frozenset([_OURS_TUNED])
+TUNED = frozenset(_TUNED)
 """Those of them that are only played where nothing fails: everywhere else the defaults do."""
 
 FRESH = frozenset(["aioclustersql connect", *LOGS_IN])
@@ -36,11 +36,9 @@ FRESH = frozenset(["aioclustersql connect", *LOGS_IN])
 
 def clients(engine: str) -> Mapping[str, Callable[[], Client]]:
     """By name, what makes each client for this engine ("galera" or "postgres"); ours come first."""
-    ours = {name: partial(_make, where, engine) for name, where in _OURS.items()}
-    other = _OTHER_DRIVERS[engine]
-    run = "aioclustersql run"
-    further = {f"{run}, {other}": partial(_make, _OURS[run], engine, other), _OURS_TUNED: partial(_make, _TUNED, engine)}
-    return {**ours, **further, **peers(engine)}
+    run, other = "aioclustersql run", _OTHER_DRIVERS[engine]
+    ours = {name: partial(_make, where, engine) for name, where in (_OURS | _TUNED).items()}
+    return {**ours, f"{run}, {other}": partial(_make, _OURS[run], engine, other), **peers(engine)}
 
 
 def _make(where: str, *arguments: str) -> Client:

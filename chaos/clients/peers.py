@@ -11,7 +11,7 @@ from functools import partial
 
 from chaos.client import Client
 
-__all__ = ["LOGS_IN", "TUNED", "peers"]
+__all__ = ["LOGS_IN", "TUNED_SUFFIX", "peers"]
 
 _PEERS: Mapping[str, Mapping[str, str]] = {
     "galera": {
@@ -38,7 +38,7 @@ _PEERS: Mapping[str, Mapping[str, str]] = {
 LOGS_IN = frozenset({"asyncpg connect, multi-host", "mysql-connector, failover"})
 """The peers that have no pool: each unit is a login."""
 
-TUNED = ", tuned"
+TUNED_SUFFIX = ", tuned"
 """Ends the name of one that has time-outs of its own set."""
 
 
