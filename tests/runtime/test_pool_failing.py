@@ -9,9 +9,10 @@ import pytest
 from aioclustersql import AllNodesFailed
 from aioclustersql.errors import AcquireTimeout
 from aioclustersql.failure import FailureKind
-from aioclustersql.node import Health
+from aioclustersql.node import Health, Role
 from aioclustersql.policy import backoff
 from aioclustersql.testing import FakeConnection, FakeError
+from aioclustersql.testing.server import Outcome
 
 from .conftest import Pooling, Racing
 from .tools import books, lease, leasing, moment, now, warm
@@ -81,6 +82,36 @@ async def test_a_cold_start_with_silent_nodes_does_not_wait_for_them(pooling: Po
     cluster, _ = await pooling(("a", None, "silent"), ("b", None, "silent"), ("c", 0.0625, "ok"))
     async with cluster.acquire() as conn:
         assert (cluster.node_of(conn), now()) == ("c", 0.0625)
+
+
+@pytest.mark.parametrize("outcome", ["reset", "refused", "not-ready"])
+@pytest.mark.parametrize("seed", range(5))
+async def test_nobody_waits_for_a_near_node_whose_login_failed_while_a_far_one_lets_him_in(
+    racing: Racing, outcome: Outcome, seed: int
+):
+    cluster, driver = racing(("near", 0.0625, "ok"), ("far", 0.0625, "ok"), seed=seed, monitor_interval=None)
+    async with cluster:
+        for name, seconds in (("near", 0.001), ("far", 0.05)):
+            cluster._registry.get(name).heard(now(), seconds)
+        driver["near"].outcome = outcome
+        async with cluster.acquire() as conn:
+            assert (cluster.node_of(conn), now()) == ("far", 0.125)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_primary_serves_a_reader_at_once_when_the_standby_hangs_up_on_logins(racing: Racing, seed: int):
+    cluster, driver = racing(("p", 0.0625, "ok"), ("s", 0.0625, "ok"), seed=seed, monitor_interval=None)
+    driver["p"].role, driver["s"].role = Role.PRIMARY, Role.STANDBY
+    async with cluster:
+        for name in cluster.nodes:  # learn who is what
+            async with cluster.acquire(target="primary" if name == "p" else "standby"):
+                pass
+        cluster.expire("s")
+        driver["s"].outcome = "reset"
+        await asyncio.sleep(1)
+        began = now()
+        async with cluster.acquire(target="prefer-standby") as conn:
+            assert (cluster.node_of(conn), now() - began) == ("p", 0.0625)
 
 
 async def test_a_node_that_refuses_is_not_hammered(pooling: Pooling):
