@@ -114,6 +114,17 @@ async def test_the_primary_serves_a_reader_at_once_when_the_standby_hangs_up_on_
             assert (cluster.node_of(conn), now() - began) == ("p", 0.0625)
 
 
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_standby_that_let_no_writer_in_serves_a_reader_all_the_same(racing: Racing, seed: int):
+    cluster, driver = racing(("p", 0.0625, "ok"), ("s", 0.0625, "ok"), seed=seed, monitor_interval=None)
+    driver["p"].role, driver["s"].role = Role.PRIMARY, Role.STANDBY
+    async with cluster:
+        async with cluster.acquire() as conn:  # cold: asks both
+            assert cluster.node_of(conn) == "p"
+        async with cluster.acquire(target="prefer-standby") as conn:
+            assert cluster.node_of(conn) == "s"
+
+
 async def test_a_node_that_refuses_is_not_hammered(pooling: Pooling):
     cluster, driver = await pooling(("a", 0, "refused"))
     with pytest.raises(AcquireTimeout):

@@ -21,6 +21,7 @@ __all__ = [
     "REFUSED",
     "REFUSED_FOR",
     "SILENT",
+    "SOFT",
     "Breaker",
     "Rng",
     "Signal",

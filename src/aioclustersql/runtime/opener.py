@@ -17,6 +17,7 @@ from ..errors import LoginAbandoned
 from ..node import Target, Wants
 from ..policy.backoff import backoff
 from ..policy.demand import drain_time, logins_due, reconsider_at
+from ..policy.health import HARD, SOFT
 from ..policy.leasing import Offer, Serving, next_to_open, worth
 from ..policy.ledger import Book, Slot, State
 from ..policy.racing import FAILOVER, Reason
@@ -64,6 +65,8 @@ class Opener(Generic[C]):
         self.errors: dict[str, Failed] = {}
         """How the last login on a node failed, until one succeeds."""
         self._failing_since: dict[str, float] = {}
+        self._rests: dict[str, float] = {}
+        """Until when no login begins on a node, after one that failed."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
         """When the timer fires; uvloop's do not tell where that is at once."""
@@ -103,7 +106,7 @@ class Opener(Generic[C]):
 
     def _is_full(self, serving: Serving) -> bool:
         """Whether nothing can be opened before a connection is closed, or a node changes: both are heard of."""
-        if not serving.near or serving.far or self._logins or self._pool.supply.rests:  # what becomes otherwise with time alone
+        if not serving.near or serving.far or self._logins or self._rests:  # what becomes otherwise with time alone
             return False
         ledger = self._pool.ledger
         for offer in serving.near:
@@ -124,7 +127,8 @@ class Opener(Generic[C]):
 
     def changed(self, member: Member[C]) -> None:
         """Something else is known of a node: it need not rest any longer. Of one that was removed nothing is known any more."""
-        self._pool.supply.wake(member.name)
+        self._pool.supply.trust(member.name)
+        self._rests.pop(member.name, None)
         self._failing_since.pop(member.name, None)
         if not self._pool.registry.is_current(member):
             self.errors.pop(member.name, None)
@@ -161,7 +165,7 @@ class Opener(Generic[C]):
         near = [offer.book for offer in serving.near]
         times = [reconsider_at(pool.ledger, wants, near, seconds, now) for seconds in (login, *(far.cost for far in serving.far))]
         times += [each.overdue_at for each in self._logins.values()]
-        times += [until for name, until in pool.supply.rests.items() if name in pool.ledger.books]
+        times += [until for name, until in self._rests.items() if name in pool.ledger.books]
         if any(pool.supply.member(book).congested for book in serving.books):
             times.append(now + FAILOVER)
         return min((time for time in times if time > now), default=math.inf)
@@ -208,7 +212,7 @@ class Opener(Generic[C]):
 
     def _may_ask(self, book: Book, now: float) -> bool:
         """Whether it neither rests nor has as many unfinished logins, which nobody waits for, as a node may have."""
-        return now >= self._pool.supply.rests.get(book.name, 0.0) and not self._pool.supply.member(book).congested
+        return now >= self._rests.get(book.name, 0.0) and not self._pool.supply.member(book).congested
 
     def _wants_of(self, book: Book, now: float) -> Wants:
         """What to ask of a node for nobody in particular: what is usual here, or whether it serves at all."""
@@ -265,8 +269,8 @@ class Opener(Generic[C]):
 
     def _succeeded(self, login: _Login, opened: Opened[C]) -> None:
         pool, member = self._pool, opened.member
-        pool.supply.wake(member.name)
-        for known in (self.errors, self._failing_since):
+        pool.supply.trust(member.name)
+        for known in (self.errors, self._failing_since, self._rests):
             known.pop(member.name, None)
         if login.generation == login.book.generation:
             member.counters.connections += 1
@@ -283,17 +287,22 @@ class Opener(Generic[C]):
         self.errors[name] = Failed(labelled(name, attempt.address), error, describe(error, attempt.secret))
 
     def _failed(self, attempt: Attempt[C], error: BaseException) -> None:
-        if self._pool.registry.is_current(attempt.member):
+        pool, name = self._pool, attempt.member.name
+        if pool.registry.is_current(attempt.member):
             self._note(attempt, error)
-            self._rest(attempt.member.name)
+            until = self._rest(name)
+            if pool.registry.driver.classify(error) in HARD | SOFT:
+                pool.supply.doubt(name, until)
+                pool.queue.serve_idle()  # where others serve meanwhile
         self._give_up()
         self.go_on()
 
-    def _rest(self, name: str) -> None:
+    def _rest(self, name: str) -> float:
+        """Until when."""
         now = self._loop.time()
         failing_for = now - self._failing_since.setdefault(name, now)
-        self._pool.supply.rest(name, now + backoff(failing_for, self._pool.registry.rng))
-        self._pool.queue.serve_idle()  # where others serve meanwhile
+        until = self._rests[name] = now + backoff(failing_for, self._pool.registry.rng)
+        return until
 
     def go_on(self) -> None:
         """A login has ended: others may begin."""

@@ -35,9 +35,9 @@ class Supply(Generic[C]):
         self._known: dict[Wants, _Known] = {}
         self._asked: dict[Wants, float] = {}
         """When each want was asked for last, within `LOOK_AGAIN`."""
-        self.rests: dict[str, float] = {}
-        """Until when a node rests after a failed login. Meanwhile it serves where nothing else does: nobody who waits for a
-        connection waits for a node that may fail again while another one would let him in."""
+        self._doubted: dict[str, float] = {}
+        """Until when a node whose login has just failed serves only where no other does: nobody waits for a node that may well
+        fail again while another one would let him in."""
 
     def asked(self, wants: Wants, now: float) -> Serving:
         """The nodes for somebody who asks for a lease."""
@@ -58,7 +58,7 @@ class Supply(Generic[C]):
                 fit,
                 member.round_trip.estimate(now),
                 member.weight,
-                last_resort=now < max(member.avoid_until, self.rests.get(member.name, 0.0)),
+                last_resort=now < max(member.avoid_until, self._doubted.get(member.name, 0.0)),
             )
             for member in self._registry.members
             if member.usable and (fit := self._registry.standing.serves(member, wants, now)) is not Fit.NO
@@ -80,14 +80,14 @@ class Supply(Generic[C]):
         """The node of these books."""
         return self._registry.get(book.name)
 
-    def rest(self, name: str, until: float) -> None:
-        """Let a node rest until then."""
-        self.rests[name] = until
+    def doubt(self, name: str, until: float) -> None:
+        """A login has failed there by the node's own doing."""
+        self._doubted[name] = until
         self.forget()
 
-    def wake(self, name: str) -> None:
-        """It need not rest any longer, if it does."""
-        if self.rests.pop(name, None) is not None:
+    def trust(self, name: str) -> None:
+        """No longer."""
+        if self._doubted.pop(name, None) is not None:
             self.forget()
 
     def forget(self) -> None:
