@@ -220,6 +220,19 @@ async def test_a_full_node_is_left_to_the_others(pooling: Pooling):
         await cluster.release(conn)
 
 
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_failure_of_long_ago_lengthens_no_pause(racing: Racing, seed: int):
+    cluster, driver = racing(("a", 0, "overloaded"), seed=seed, monitor_interval=None)
+    async with cluster:
+        with pytest.raises(AcquireTimeout):
+            await cluster.acquire(timeout=0.001)
+        await asyncio.sleep(100)
+        before = len(driver.starts)
+        with pytest.raises(AcquireTimeout):
+            await cluster.acquire(timeout=backoff.FIRST + 0.001)
+        assert len(driver.starts) - before >= 2
+
+
 async def test_a_failing_init_is_not_hidden(pooling: Pooling):
     async def init(conn: FakeConnection) -> None:
         raise FakeError(FailureKind.OTHER, "no such type")

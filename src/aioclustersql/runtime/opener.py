@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import LoginAbandoned
 from ..node import Target, Wants
-from ..policy.backoff import backoff
+from ..policy.backoff import MAX, backoff
 from ..policy.demand import drain_time, logins_due, reconsider_at
 from ..policy.health import HARD, SOFT
 from ..policy.leasing import Offer, Serving, next_to_open, worth
@@ -243,7 +243,7 @@ class Opener(Generic[C]):
         """It has had its time, or makes way: it ends by itself, as a login that lost its race."""
         if self._forget(attempt) is not None:
             self._note(attempt, LoginAbandoned(f"no answer, {attempt.phase}"))
-            self._rest(attempt.member.name)
+            self._rest(attempt)
             attempt.lose()
             self.made_room()
 
@@ -290,16 +290,18 @@ class Opener(Generic[C]):
         pool, name = self._pool, attempt.member.name
         if pool.registry.is_current(attempt.member):
             self._note(attempt, error)
-            until = self._rest(name)
+            until = self._rest(attempt)
             if pool.registry.driver.classify(error) in HARD | SOFT:
                 pool.supply.doubt(name, until)
                 pool.queue.serve_idle()  # where others serve meanwhile
         self._give_up()
         self.go_on()
 
-    def _rest(self, name: str) -> float:
-        """Until when."""
-        now = self._loop.time()
+    def _rest(self, attempt: Attempt[C]) -> float:
+        """Let its node rest. Returns until when."""
+        now, name = self._loop.time(), attempt.member.name
+        if attempt.started > self._rests.get(name, math.inf) + MAX:
+            del self._failing_since[name]  # nobody has asked it for longer than a rest takes: what was before says nothing
         failing_for = now - self._failing_since.setdefault(name, now)
         until = self._rests[name] = now + backoff(failing_for, self._pool.registry.rng)
         return until
