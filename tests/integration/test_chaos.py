@@ -6,14 +6,13 @@ How long users wait is measured by `make chaos`; here it is compared where a fau
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from chaos.clients import OURS, TUNED, clients
 from chaos.engine import Engine, Galera, Postgres
 from chaos.result import Result
-from chaos.scenes import Act, Scene, in_turn, scenes
+from chaos.scenes import Scene, in_turn, scenes
 from chaos.stage import play
 from chaos.tell import tell
 from tests.servers.galera import GaleraCluster
@@ -119,8 +118,7 @@ def test_postgresql_is_cut_off_in_every_way(postgres_engine: Engine) -> None:
 
 
 def test_who_has_a_second_for_a_unit_has_an_error_and_not_the_stall(postgres_engine: Engine) -> None:
-    stalls = scene(postgres_engine, "1 % of requests stall")
-    (told,) = results(postgres_engine, replace(stalls, acts=(*stalls.acts[:3], Act(5.0, "clear"), *stalls.acts[4:])), *TUNED)
+    (told,) = results(postgres_engine, in_turn("postgres", "1 % of requests stall", pace=PACE), *TUNED)
     assert broken([told]) == []
     assert max(told.writes.longest, told.reads.longest) < 2.0
 
