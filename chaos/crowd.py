@@ -50,13 +50,11 @@ class Crowd:
         when nobody else has one.
         """
         root = await self._root()  # while there is room
+        self._held.append(root)  # who leaves makes room
         self._tasks = [asyncio.create_task(self._grab(), name="crowd") for _ in range(_HANDS)]
-        try:
-            async with asyncio.timeout(15):
-                await self._full.wait()
-                await self._throw_out(root)
-        finally:
-            await self._close(root)
+        async with asyncio.timeout(15):
+            await self._full.wait()
+            await self._throw_out(root)
 
     async def leave(self) -> None:
         """Give all of them back."""
